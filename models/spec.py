@@ -180,7 +180,7 @@ class ModelSpec:
         return data
 
     def to_json(self) -> str:
-        """The canonical text of the spec; only the order of the features is the file's, because it has a meaning."""
+        """The canonical text; only the order of the features is the file's, because it has a meaning."""
         return json.dumps(self.to_dict(), indent=1)
 
     def digest(self) -> str:
