@@ -1,4 +1,4 @@
-"""What every test starts from: no AWS account or profile, and one shared sandbox for those that ask for it."""
+"""What every test starts from: no AWS account or profile, and one shared sandbox for those that want it."""
 
 from __future__ import annotations
 
@@ -37,6 +37,7 @@ def pytest_configure(config: pytest.Config) -> None:
     }
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Send all tests that drive the sandbox to one worker, which starts one; skip live tests unless asked."""
     skip_live = pytest.mark.skip(reason="needs a real AWS account: run with --live")
