@@ -1,0 +1,72 @@
+"""What goes wrong in the command line, with the exit codes people and scripts rely on."""
+
+from __future__ import annotations
+
+from typing import Any
+
+RELEASED = 0
+FAILED = 1
+REFUSED = 3
+QUARANTINED = 4
+
+
+class UpkeepError(Exception):
+    """Something the person can act on; the message names the thing, what was found and what to do."""
+
+
+def explain(error: Exception) -> str | None:
+    """The sentence to show for an error of ours or of an AWS client, or None for a bug.
+
+    Recognises by module name, so that nothing heavy is imported to say that something failed.
+    """
+    kind = type(error)
+    origin = kind.__module__.partition(".")[0]
+    if origin == "botocore" or kind.__module__.startswith("boto3."):
+        return _explain_aws(error)
+    if origin in _OUR_PACKAGES and kind.__name__.endswith("Error"):
+        return str(error)
+    if isinstance(error, FileNotFoundError | PermissionError | IsADirectoryError) and error.filename:
+        return f"{error.filename}: {error.strerror}."
+    return None
+
+
+_OUR_PACKAGES = {"upkeep", "sandbox", "models", "training", "inference", "monitoring", "infra"}
+
+
+def _explain_aws(error: Exception) -> str:
+    name = type(error).__name__
+    response: dict[str, Any] = getattr(error, "response", None) or {}
+    if response.get("Error"):
+        code, message = response["Error"].get("Code", "?"), response["Error"].get("Message", "")
+        operation = getattr(error, "operation_name", "a call")
+        hint = _HINTS.get(code, "")
+        return f"AWS refused {operation}: {code}: {message.strip().rstrip('.') or 'no message'}.{hint}"
+    if name in ("NoCredentialsError", "PartialCredentialsError", "TokenRetrievalError", "SSOTokenLoadError"):
+        return (
+            "No AWS credentials were found. Log in (`aws sso login`), set AWS_PROFILE, or set AWS_ACCESS_KEY_ID "
+            "and AWS_SECRET_ACCESS_KEY; for the offline AWS run `upkeep sandbox` and leave --stack out."
+        )
+    if name == "ProfileNotFound":
+        return f"{str(error).rstrip('.')}. Choose one that `aws configure list-profiles` shows."
+    if name == "NoRegionError":
+        return "No AWS region is set. Set AWS_REGION, or `aws:region` in the stack's file."
+    if name in (
+        "EndpointConnectionError",
+        "ConnectTimeoutError",
+        "ConnectionClosedError",
+        "ReadTimeoutError",
+    ):
+        return f"{str(error).rstrip('.')}. Is the sandbox (`upkeep sandbox status`) or the network up?"
+    return str(error)
+
+
+_RENEW = " Your credentials are not valid now; log in again (`aws sso login`) or set new ones."
+_HINTS = {
+    "ExpiredToken": _RENEW,
+    "ExpiredTokenException": _RENEW,
+    "InvalidClientTokenId": _RENEW,
+    "UnrecognizedClientException": _RENEW,
+    "AccessDenied": " The role or user you act as lacks this permission.",
+    "AccessDeniedException": " The role or user you act as lacks this permission.",
+    "NoSuchBucket": " The stack's outputs name it; run `upkeep up` to bring the stack in order.",
+}
