@@ -8,6 +8,7 @@ RELEASED = 0
 FAILED = 1
 REFUSED = 3
 QUARANTINED = 4
+WAITING = 5
 
 
 class UpkeepError(Exception):
@@ -41,10 +42,10 @@ def _explain_aws(error: Exception) -> str:
         operation = getattr(error, "operation_name", "a call")
         hint = _HINTS.get(code, "")
         return f"AWS refused {operation}: {code}: {message.strip().rstrip('.') or 'no message'}.{hint}"
-    if name in ("NoCredentialsError", "PartialCredentialsError", "TokenRetrievalError", "SSOTokenLoadError"):
+    if name in ("NoCredentialsError", "PartialCredentialsError", "SSOTokenLoadError"):
         return (
-            "No AWS credentials were found. Log in (`aws sso login`), set AWS_PROFILE, or set AWS_ACCESS_KEY_ID "
-            "and AWS_SECRET_ACCESS_KEY; for the offline AWS run `upkeep sandbox` and leave --stack out."
+            "No AWS credentials were found. Log in (`aws sso login`), set AWS_PROFILE, or set "
+            "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY; for the offline AWS run `upkeep sandbox` and leave --stack out."
         )
     if name == "ProfileNotFound":
         return f"{str(error).rstrip('.')}. Choose one that `aws configure list-profiles` shows."

@@ -1,0 +1,279 @@
+"""Follows pushed files until the last thing about them is known: plain data in, plain data out.
+
+`Source` is what is asked; `aws_source.AwsSource` asks AWS, tests ask a script. `step` asks once more, `conclude`
+says whether that settled it, `follow` repeats both with the clock it is given.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+from upkeep import data, errors
+from upkeep.data import Upload
+from upkeep.runs import Run, Step
+from upkeep.serving import Package, Serving
+
+DEFAULT_TIMEOUT_SECONDS = 3600.0
+# How long to look for a run of files that had been accepted before: they start none.
+GRACE_SECONDS = 20.0
+
+RELEASED = "released"
+REFUSED = "refused"
+QUARANTINED = "quarantined"
+FAILED = "failed"
+UNCHANGED = "unchanged"
+WAITING = "waiting for approval"
+TIMEOUT = "timeout"
+
+EXIT_CODES = {
+    RELEASED: errors.RELEASED, UNCHANGED: errors.RELEASED, REFUSED: errors.REFUSED,
+    QUARANTINED: errors.QUARANTINED, WAITING: errors.WAITING, FAILED: errors.FAILED, TIMEOUT: errors.FAILED,
+}  # fmt: skip
+
+
+class Source(Protocol):
+    """What there is to ask while following."""
+
+    def look(self, upload: Upload) -> Upload:
+        """The upload as it is now."""
+
+    def run_with(self, keys: Sequence[str], *, new_only: bool) -> Run | None:
+        """The first run whose manifest lists all these keys; with `new_only` one begun after the push."""
+
+    def refresh(self, run: Run) -> Run:
+        """The run as it is now, with its decision once there is one."""
+
+    def steps(self, run: Run) -> list[Step]:
+        """The states an execution went through."""
+
+    def package(self, run: Run) -> Package | None:
+        """The registered version a run made."""
+
+    def release(self, package: Package, run: Run) -> Run | None:
+        """The release of a version."""
+
+    def serving(self) -> Serving:
+        """What the endpoint serves."""
+
+    def answers(self, run: Run) -> bool:
+        """Whether a real request is answered by the model of this run."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Progress:
+    """All that is known so far."""
+
+    uploads: tuple[Upload, ...]
+    run: Run | None = None
+    steps: tuple[Step, ...] = ()
+    package: Package | None = None
+    release: Run | None = None
+    release_steps: tuple[Step, ...] = ()
+    serving: Serving | None = None
+    answering: bool = False
+    seconds: float = 0.0
+
+    @property
+    def accepted(self) -> list[Upload]:
+        """The files the intake took."""
+        return [upload for upload in self.uploads if upload.state == data.ACCEPTED]
+
+    @property
+    def quarantined(self) -> list[Upload]:
+        """The files the intake refused."""
+        return [upload for upload in self.uploads if upload.state == data.QUARANTINED]
+
+    @property
+    def arriving(self) -> list[Upload]:
+        """The files nothing is known of yet."""
+        return [upload for upload in self.uploads if upload.state == data.ARRIVED]
+
+    def where(self) -> str:
+        """What is being waited for, in a few words."""
+        if self.arriving:
+            return "the intake checks " + ", ".join(upload.path.name for upload in self.arriving)
+        if self.run is None:
+            return "a retraining to start"
+        if not self.run.ended:
+            return _busy(self.steps) or "the retraining"
+        if self.package is None:
+            return "the new version in the registry"
+        if self.release is None:
+            return "the release to start"
+        if not self.release.ended:
+            return _busy(self.release_steps) or "the release"
+        return "the new version to answer"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Result:
+    """How it ended."""
+
+    outcome: str
+    reason: str
+    progress: Progress
+
+    @property
+    def exit_code(self) -> int:
+        """The exit code of the outcome; files in quarantine count even when others were released."""
+        code = EXIT_CODES[self.outcome]
+        if code != errors.FAILED and self.progress.quarantined:
+            return errors.QUARANTINED
+        return code
+
+    def to_json(self) -> dict[str, Any]:
+        """The result as `--json` prints it."""
+        progress = self.progress
+        return {
+            "outcome": self.outcome,
+            "reason": self.reason,
+            "exit_code": self.exit_code,
+            "seconds": round(progress.seconds, 2),
+            "files": [upload.to_json() for upload in progress.uploads],
+            "run": progress.run.to_json() if progress.run else None,
+            "version": progress.package.version if progress.package else None,
+            "release": progress.release.to_json() if progress.release else None,
+            "serving": progress.serving.to_json() if progress.serving else None,
+        }
+
+
+def follow(
+    source: Source,
+    uploads: Sequence[Upload],
+    *,
+    timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS,
+    poll_seconds: float = 1.0,
+    show: Callable[[Progress], None] = lambda _progress: None,
+    clock: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], None] = time.sleep,
+) -> Result:
+    """Ask until the outcome is known or the time is over.
+
+    Args:
+        source: What to ask.
+        uploads: The files pushed.
+        timeout_seconds: When to give up.
+        poll_seconds: Time between two rounds of questions.
+        show: Told of all that is known after each round.
+        clock: Seconds that only grow.
+        sleep: Waits.
+    """
+    began = clock()
+    progress = Progress(uploads=tuple(uploads))
+    while True:
+        progress = step(source, replace(progress, seconds=clock() - began))
+        progress = replace(progress, seconds=clock() - began)
+        show(progress)
+        if (result := conclude(progress)) is not None:
+            return result
+        if progress.seconds >= timeout_seconds:
+            reason = f"Not done after {timeout_seconds:g} s; it was waiting for {progress.where()}."
+            return Result(outcome=TIMEOUT, reason=reason, progress=progress)
+        sleep(poll_seconds)
+
+
+def step(source: Source, progress: Progress) -> Progress:
+    """Ask what is not known yet, in the order in which it happens."""
+    progress = replace(progress, uploads=tuple(source.look(upload) for upload in progress.uploads))
+    if progress.arriving or not progress.accepted:
+        return progress
+    progress = _step_run(source, progress)
+    run = progress.run
+    if run is None or run.status != "SUCCEEDED" or run.decision is None or not run.decision.promoted:
+        return progress
+    package = source.package(run)
+    progress = replace(progress, package=package)
+    if package is None or package.approval != "Approved":
+        return progress
+    return _step_release(source, progress, package, run)
+
+
+def conclude(progress: Progress) -> Result | None:
+    """The outcome, once nothing can change it any more."""
+    if progress.arriving:
+        return None
+    if not progress.accepted:
+        return _result(
+            progress, QUARANTINED, "; ".join(f"{u.path.name}: {u.reason}" for u in progress.quarantined)
+        )
+    run = progress.run
+    if run is None:
+        if all(u.known for u in progress.accepted) and progress.seconds >= GRACE_SECONDS:
+            return _result(
+                progress, UNCHANGED, "These very files had been accepted before; nothing is new to train on."
+            )
+        return None
+    if not run.ended:
+        return None
+    if run.status != "SUCCEEDED":
+        return _result(
+            progress, FAILED, f"The retraining {_ended(run)}: {run.cause or run.error or 'no reason given'}"
+        )
+    if run.decision is None:
+        return _result(progress, FAILED, f"Run {run.short} ended without a recorded decision.")
+    if not run.decision.promoted:
+        return _result(progress, REFUSED, run.decision.reason)
+    return _conclude_release(progress, run.decision.reason)
+
+
+def _conclude_release(progress: Progress, reason: str) -> Result | None:
+    package, release = progress.package, progress.release
+    if package is None:
+        return None
+    if package.approval == "PendingManualApproval":
+        return _result(
+            progress, WAITING, f"{reason} Version {package.version} waits for a person's approval."
+        )
+    if package.approval == "Rejected" and (release is None or release.ended):
+        said = (release.cause if release else "") or package.note or "the registry does not say why"
+        return _result(progress, FAILED, f"Version {package.version} was rejected on release: {said}")
+    if release is None or not release.ended:
+        return None
+    if release.status != "SUCCEEDED":
+        said = release.cause or release.error or package.note or "no reason given"
+        return _result(
+            progress, FAILED, f"The release of version {package.version} {_ended(release)}: {said}"
+        )
+    return _result(progress, RELEASED, reason) if progress.answering else None
+
+
+def _step_run(source: Source, progress: Progress) -> Progress:
+    run = progress.run
+    if run is None:
+        keys = [upload.accepted_key for upload in progress.accepted]
+        all_known = all(upload.known for upload in progress.accepted)
+        run = source.run_with(keys, new_only=not all_known)
+    if run is None:
+        return progress
+    if not run.ended or run.decision is None:
+        run = source.refresh(run)
+    return replace(progress, run=run, steps=tuple(source.steps(run)))
+
+
+def _step_release(source: Source, progress: Progress, package: Package, run: Run) -> Progress:
+    release = source.release(package, run)
+    if release is None:
+        return progress
+    progress = replace(progress, release=release, release_steps=tuple(source.steps(release)))
+    if release.status != "SUCCEEDED":
+        return progress
+    serving = source.serving()
+    return replace(
+        progress, serving=serving, answering=serving.version == package.version and source.answers(run)
+    )
+
+
+def _busy(steps: Sequence[Step]) -> str:
+    running = [s.name for s in steps if s.status == "running"]
+    return f"state {running[-1]}" if running else ""
+
+
+def _ended(run: Run) -> str:
+    return {"TIMED_OUT": "timed out", "ABORTED": "was stopped"}.get(run.status, "failed")
+
+
+def _result(progress: Progress, outcome: str, reason: str) -> Result:
+    return Result(outcome=outcome, reason=reason, progress=progress)

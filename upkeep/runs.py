@@ -1,0 +1,310 @@
+"""Retrainings and releases as data, read from Step Functions and from the judge's recorded decisions."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from datetime import datetime
+from typing import Any, Protocol
+
+from upkeep.errors import UpkeepError
+from upkeep.outputs import ModelOutputs, StackOutputs
+from upkeep.render import iso
+
+ENDED = frozenset({"SUCCEEDED", "FAILED", "TIMED_OUT", "ABORTED"})
+_PAGE = 100
+_HISTORY_LIMIT = 1000
+
+
+class Clients(Protocol):
+    """What the readers need from a context."""
+
+    @property
+    def outputs(self) -> StackOutputs:
+        """The stack's outputs."""
+
+    def client(self, service: str) -> Any:
+        """A client of an AWS service."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step:
+    """One state of a state machine that an execution went into.
+
+    Attributes:
+        name: The state's name.
+        status: `running`, `done` or `failed`.
+        started: When it was entered.
+        ended: When it was left.
+        message: Why it failed, or what it does just now.
+    """
+
+    name: str
+    status: str
+    started: datetime
+    ended: datetime | None = None
+    message: str = ""
+
+    def seconds(self, now: datetime) -> float:
+        """How long it took, or takes so far."""
+        return ((self.ended or now) - self.started).total_seconds()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Decision:
+    """What the judge said about a challenger, and why."""
+
+    decision: str
+    reason: str
+    approval: str = ""
+    metric: str = ""
+    challenger: float | None = None
+    champion: float | None = None
+    rows: Mapping[str, Any] = field(default_factory=dict)
+    evaluation_uri: str = ""
+
+    @property
+    def promoted(self) -> bool:
+        """Whether the challenger may replace the champion."""
+        return self.decision == "promote"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """One execution of the retrain state machine.
+
+    Attributes:
+        id: The run id, which is the execution's name and the digest of the data manifest.
+        model: Name of the model.
+        status: RUNNING, SUCCEEDED, FAILED, TIMED_OUT or ABORTED.
+        trigger: What started it.
+        rows: Rows in all its files.
+        manifest_uri: The data manifest in S3.
+        error: Name of the error that ended it.
+        cause: What Step Functions says about that error.
+    """
+
+    id: str
+    model: str
+    arn: str
+    status: str
+    started: datetime
+    stopped: datetime | None = None
+    trigger: str = ""
+    rows: int | None = None
+    files: int | None = None
+    manifest_uri: str = ""
+    decision: Decision | None = None
+    error: str = ""
+    cause: str = ""
+
+    @property
+    def short(self) -> str:
+        """The run id as people see it."""
+        return self.id[:8]
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more will happen."""
+        return self.status in ENDED
+
+    @property
+    def seconds(self) -> float | None:
+        """How long it took; None while it runs."""
+        return None if self.stopped is None else (self.stopped - self.started).total_seconds()
+
+    def to_json(self) -> dict[str, Any]:
+        """The run as `--json` prints it."""
+        data = asdict(self)
+        data.update(started=iso(self.started), stopped=iso(self.stopped), seconds=self.seconds)
+        return data
+
+
+def parse_run(model: str, described: Mapping[str, Any]) -> Run:
+    """A run from the answer of DescribeExecution.
+
+    Source: https://docs.aws.amazon.com/step-functions/latest/apireference/API_DescribeExecution.html
+    """
+    given = _json(described.get("input"))
+    files = given.get("files")
+    return Run(
+        id=str(given.get("run_id") or described["name"]),
+        model=model,
+        arn=described["executionArn"],
+        status=described["status"],
+        started=described["startDate"],
+        stopped=described.get("stopDate"),
+        trigger=_trigger(given.get("trigger")),
+        rows=_whole(given.get("rows")),
+        files=len(files) if isinstance(files, list) else _whole(files),
+        manifest_uri=str(given.get("manifest_uri") or ""),
+        error=str(described.get("error") or ""),
+        cause=readable_cause(described.get("cause")),
+    )
+
+
+def parse_decision(data: Mapping[str, Any]) -> Decision:
+    """A decision from the judge's record."""
+    known = {name: data[name] for name in Decision.__dataclass_fields__ if data.get(name) is not None}
+    return Decision(**{"decision": "", "reason": "", **known})
+
+
+def parse_steps(events: Iterable[Mapping[str, Any]]) -> list[Step]:
+    """The states an execution went through, oldest first, from its history.
+
+    A state that repeats in a wait loop is one step that lasts from its first entry to its last exit.
+    Source: https://docs.aws.amazon.com/step-functions/latest/apireference/API_HistoryEvent.html
+    """
+    steps: dict[str, Step] = {}
+    current = ""
+    for event in events:
+        kind, at = str(event["type"]), event["timestamp"]
+        if kind.endswith("StateEntered"):
+            current = event["stateEnteredEventDetails"]["name"]
+            known = steps.get(current)
+            steps[current] = (
+                replace(known, status="running", ended=None)
+                if known
+                else Step(name=current, status="running", started=at)
+            )
+        elif kind.endswith("StateExited"):
+            name = event["stateExitedEventDetails"]["name"]
+            if name in steps:
+                steps[name] = replace(steps[name], status="done", ended=at)
+        elif kind in ("ExecutionFailed", "ExecutionTimedOut", "ExecutionAborted") and current in steps:
+            details: Mapping[str, Any] = next((v for k, v in event.items() if k.endswith("EventDetails")), {})
+            steps[current] = replace(
+                steps[current], status="failed", ended=at, message=readable_cause(details.get("cause"))
+            )
+    return list(steps.values())
+
+
+def readable_cause(cause: object) -> str:
+    """The sentence inside a cause: Step Functions wraps Lambda and SageMaker errors as JSON text."""
+    said = str(cause or "").strip()
+    inner = _json(said)
+    for key in ("FailureReason", "errorMessage", "Message", "message", "reason"):
+        if inner.get(key):
+            return str(inner[key]).strip()
+    return said
+
+
+def list_runs(context: Clients, model: ModelOutputs, limit: int = 20) -> list[Run]:
+    """The newest runs of a model, newest first, with their decisions."""
+    listed = _executions(context, model.retrain_state_machine_arn, limit)
+    return [with_decision(context, describe_run(context, model, item["executionArn"])) for item in listed]
+
+
+def find_run(context: Clients, model: ModelOutputs, name: str) -> Run:
+    """The run whose id begins with `name`.
+
+    Raises:
+        UpkeepError: None or several do.
+    """
+    listed = _executions(context, model.retrain_state_machine_arn, _HISTORY_LIMIT)
+    found = [item for item in listed if item["name"].startswith(name)]
+    if len(found) != 1:
+        shown = ", ".join(item["name"][:12] for item in (found or listed)[:8]) or "none yet"
+        said = "several runs begin" if found else "no run begins"
+        raise UpkeepError(f"Run {name!r}: {said} with it. Runs of {model.name}: {shown}.")
+    return with_decision(context, describe_run(context, model, found[0]["executionArn"]))
+
+
+def describe_run(context: Clients, model: ModelOutputs, arn: str) -> Run:
+    """One run as Step Functions describes it, without its decision."""
+    return parse_run(model.name, context.client("stepfunctions").describe_execution(executionArn=arn))
+
+
+def run_names(context: Clients, model: ModelOutputs, limit: int = _PAGE) -> dict[str, str]:
+    """Names and ARNs of the newest runs, newest first."""
+    return {
+        item["name"]: item["executionArn"]
+        for item in _executions(context, model.retrain_state_machine_arn, limit)
+    }
+
+
+def steps_of(context: Clients, arn: str) -> list[Step]:
+    """What an execution has gone through so far."""
+    pages = context.client("stepfunctions").get_paginator("get_execution_history")
+    events: list[Mapping[str, Any]] = []
+    for page in pages.paginate(
+        executionArn=arn, includeExecutionData=False, PaginationConfig={"MaxItems": 2000}
+    ):
+        events.extend(page["events"])
+    return parse_steps(events)
+
+
+def with_decision(context: Clients, run: Run) -> Run:
+    """The run with the judge's record, when there is one."""
+    record = read_json(context, context.outputs.artifacts_bucket, f"decisions/{run.model}/{run.id}.json")
+    return run if record is None else replace(run, decision=parse_decision(record))
+
+
+def find_release(context: Clients, model: ModelOutputs, package_arn: str, since: datetime) -> Run | None:
+    """The newest execution of the release machine for a model package, started after a moment."""
+    listed = _executions(context, model.release_state_machine_arn, _PAGE)
+    for item in listed:
+        if item["startDate"] < since:
+            break
+        described = context.client("stepfunctions").describe_execution(executionArn=item["executionArn"])
+        if package_arn in str(described.get("input")):
+            return parse_run(model.name, described)
+    return None
+
+
+def read_json(context: Clients, bucket: str, key: str) -> dict[str, Any] | None:
+    """A JSON object in S3, or None when there is none."""
+    value = _read(context, bucket, key)
+    return value if isinstance(value, dict) else None
+
+
+def read_manifest(context: Clients, uri: str) -> list[str]:
+    """The keys a data manifest lists; empty when it is gone.
+
+    The form is SageMaker's ManifestFile: a prefix, then keys relative to it.
+    """
+    bucket, _, key = uri.removeprefix("s3://").partition("/")
+    value = _read(context, bucket, key) if key else None
+    return [str(item) for item in value if isinstance(item, str)] if isinstance(value, list) else []
+
+
+def _read(context: Clients, bucket: str, key: str) -> Any:
+    s3 = context.client("s3")
+    try:
+        return json.loads(s3.get_object(Bucket=bucket, Key=key)["Body"].read())
+    except s3.exceptions.ClientError as error:
+        if error.response["Error"]["Code"] in ("NoSuchKey", "404", "NotFound"):
+            return None
+        raise
+
+
+def _executions(context: Clients, arn: str, limit: int) -> list[dict[str, Any]]:
+    pages = context.client("stepfunctions").get_paginator("list_executions")
+    found: list[dict[str, Any]] = []
+    for page in pages.paginate(
+        stateMachineArn=arn, PaginationConfig={"MaxItems": limit, "PageSize": min(limit, _PAGE)}
+    ):
+        found.extend(page["executions"])
+    return found
+
+
+def _json(value: object) -> dict[str, Any]:
+    with contextlib.suppress(TypeError, ValueError):
+        loaded = json.loads(str(value))
+        if isinstance(loaded, dict):
+            return loaded
+    return {}
+
+
+def _trigger(value: object) -> str:
+    if isinstance(value, Mapping):
+        return str(value.get("kind") or value.get("type") or value.get("name") or json.dumps(value))
+    return str(value or "")
+
+
+def _whole(value: object) -> int | None:
+    with contextlib.suppress(TypeError, ValueError):
+        return int(str(value))
+    return None
