@@ -1,0 +1,1 @@
+"""Runs the unmodified Pulumi program against the sandbox: engine, checkpoint, provider."""

@@ -1,0 +1,76 @@
+"""Deletes what is no longer wanted: dependents first, independent resources at the same time."""
+
+from __future__ import annotations
+
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+
+from .engine import Engine, ResourceFailedError
+from .events import Op, Step
+from .state import Resource
+
+
+def delete_leftovers(engine: Engine) -> None:
+    """Delete every resource of the checkpoint that this run has not confirmed.
+
+    Protected ones are refused before anything is deleted. After a failure the rest that does not depend on it is
+    still deleted; what the failed one depends on stays.
+    """
+    condemned = engine.checkpoint.base()
+    protected = [
+        item for item in condemned if item.protect and not item.delete and not item.pending_replacement
+    ]
+    for item in protected:
+        engine.fail(item.urn, "it is protected and would be deleted; deploy once with protect=False first")
+    if protected:
+        return
+    _Deletion(engine, condemned).run()
+
+
+class _Deletion:
+    def __init__(self, engine: Engine, condemned: list[Resource]) -> None:
+        self._engine = engine
+        self._waiting = list(condemned)
+        self._running: dict[Future[None], Resource] = {}
+        self._stuck: list[Resource] = []
+        self._going = {item.urn for item in condemned}
+
+    def run(self) -> None:
+        with ThreadPoolExecutor(self._engine.parallel, thread_name_prefix="delete") as pool:
+            while self._waiting or self._running:
+                for item in self._ready():
+                    self._waiting.remove(item)
+                    self._running[pool.submit(self._delete, item)] = item
+                if not self._running:
+                    return
+                done, _ = wait(self._running, return_when=FIRST_COMPLETED)
+                for future in done:
+                    self._settle(future)
+
+    def _settle(self, future: Future[None]) -> None:
+        item = self._running.pop(future)
+        try:
+            future.result()
+        except ResourceFailedError as error:
+            self._engine.fail(item.urn, str(error))
+            self._stuck.append(item)
+
+    def _ready(self) -> list[Resource]:
+        if self._engine.cancelled.is_set():
+            return []
+        remaining = [*self._waiting, *self._running.values(), *self._stuck]
+        needed = {urn for item in remaining for urn in item.references()}
+        return [item for item in self._waiting if item.urn not in needed]
+
+    def _delete(self, item: Resource) -> None:
+        step = Step(Op.DELETE, item.urn, item.parent, custom=item.custom)
+        if item.delete or item.pending_replacement:
+            step.reason = "replaced"
+        if item.deleted_with in self._going:
+            item.retain_on_delete = True
+        if not step.reason:
+            self._engine.steps.append(step)
+        if self._engine.dry_run or not item.custom:
+            self._engine.delete(item)
+            return
+        with self._engine.watched(step):
+            self._engine.delete(item)
