@@ -1,11 +1,11 @@
 """The image environment: the scikit-learn image's exact packages, installed once on this machine.
 
-`ensure` gives a virtual environment on Python 3.12 with the versions pinned in `containers/image.txt`, AWS's two
-toolkits among them, and the framework module of `containers/glue`. It is shared and never written to again:
-each container puts its own layer over it (sandbox/containers/layer.py).
+`ensure` gives a virtual environment on Python 3.12 with the versions pinned in `containers/image.txt`, AWS's
+two toolkits among them, and the framework module of `containers/glue`. It is shared and never written to
+again: each container puts its own layer over it (sandbox/containers/layer.py).
 
-A virtual environment cannot be moved, so it is built in place under a file lock; it counts as built only when its
-marker file is there, and a half-built one is removed and built again.
+A virtual environment cannot be moved, so it is built in place under a file lock; it counts as built only when
+its marker file is there, and a half-built one is removed and built again.
 """
 
 from __future__ import annotations
@@ -44,10 +44,9 @@ RECIPE = 1
 
 INSTALL_TIMEOUT_SECONDS = 900.0
 LOCK_TIMEOUT_SECONDS = 1200.0
-CHECK_TIMEOUT_SECONDS = 60.0
 
-# The toolkits' only C file is for MPI. Where no compiler exists this one leaves an empty file behind, so that the
-# rest of the package still installs.
+# The toolkits' only C file is for MPI. Where no compiler exists this one leaves an empty file behind, so that
+# the rest of the package still installs.
 COMPILER_STAND_IN = """#!/bin/sh
 while [ $# -gt 0 ]; do [ "$1" = -o ] && : > "$2"; shift; done
 """

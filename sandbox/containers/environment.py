@@ -11,8 +11,8 @@ if TYPE_CHECKING:
 
     from sandbox.containers.tree import Tree
 
-# docker/sklearn/1.9-0/Dockerfile of github.com/aws/deep-learning-containers. SM_CHECKPOINT_CONFIG_FILE and the others
-# are set while serving too: they do not mean that a training job runs.
+# docker/sklearn/1.9-0/Dockerfile of github.com/aws/deep-learning-containers. The SM_ ones are set while
+# serving too: they do not mean that a training job runs.
 IMAGE_VARIABLES = {
     "PATH": "/opt/venv/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
     "PYTHONDONTWRITEBYTECODE": "1",
@@ -50,8 +50,8 @@ class _Spec(Protocol):
 def container_environment(tree: Tree, spec: _Spec, network: Mode) -> dict[str, str]:
     """All the variables a container starts with; later ones win.
 
-    The image's, the platform's, the user's with the image's paths mapped, and last what makes the sandbox a sandbox,
-    which a user cannot change.
+    The image's, the platform's, the user's with the image's paths mapped, and last what makes the sandbox
+    a sandbox, which a user cannot change.
 
     Args:
         tree: The container's folders.

@@ -1,7 +1,8 @@
 """What nginx does in front of gunicorn in the image, over the unix socket they share.
 
-etc/nginx.conf.template of sagemaker-containers 2.8.6: three paths are passed on, others are 404 `{}`; header names
-with an underscore are dropped (nginx's underscores_in_headers off); proxy_read_timeout is the server's timeout.
+etc/nginx.conf.template of sagemaker-containers 2.8.6: three paths are passed on, others are 404 `{}`; header
+names with an underscore are dropped (nginx's underscores_in_headers off); proxy_read_timeout is the server's
+timeout.
 """
 
 from __future__ import annotations
@@ -56,8 +57,8 @@ class Front:
     ) -> Answer:
         """Pass one request on.
 
-        Gives 502 while nobody listens and when the connection breaks (a killed worker), 504 when the server's own
-        timeout passes.
+        Gives 502 while nobody listens and when the connection breaks (a killed worker), 504 when the
+        server's own timeout passes.
 
         Raises:
             TimeoutError: The caller's timeout passed, which was the shorter one.

@@ -67,10 +67,8 @@ class Interpreter:
         """What differs from the image."""
         if self.matches_image:
             return ()
-        return (
-            f"Python {self.version_text} instead of 3.12: install Python 3.12 or name one in {OVERRIDE}, "
-            f"and run `python -m sandbox.image`",
-        )
+        advice = f"install Python 3.12 or name one in {OVERRIDE}, and run `python -m sandbox.image`"
+        return (f"Python {self.version_text} instead of 3.12: {advice}",)
 
 
 def find_uv() -> Path:
@@ -82,9 +80,7 @@ def find_uv() -> Path:
     beside = Path(sys.executable).parent / "uv"
     found = str(beside) if beside.exists() else shutil.which("uv")
     if found is None:
-        raise ImageError(
-            f"uv is neither beside {sys.executable} nor on PATH; install the project's dependencies"
-        )
+        raise ImageError(f"uv is neither beside {sys.executable} nor on PATH: run `make setup`")
     return Path(found)
 
 
@@ -94,7 +90,7 @@ def tool_environment() -> dict[str, str]:
 
 
 def probe(path: Path | str) -> Interpreter | None:
-    """Ask an interpreter who it is; None when it does not run (a broken shim exists and still does not run)."""
+    """Ask an interpreter who it is; None when it does not run, as a version manager's shim may not."""
     try:
         answer = subprocess.run(
             [str(path), "-I", "-S", "-c", WHO_ARE_YOU],
@@ -130,18 +126,17 @@ def find_interpreter(report: Callable[[str], None] = lambda _: None) -> Interpre
 
 
 def _candidates() -> Iterator[str]:
-    yield from _uv_find(tool_environment())
-    # A version manager's shims come first on PATH and fail for versions that are not selected.
+    """Where Python 3.12 may be, the cheap and likely places first."""
+    folders = [folder for folder in os.environ.get("PATH", "").split(os.pathsep) if folder]
+    shims = [folder for folder in folders if Path(folder).name == "shims"]
+    # uv asks every interpreter on PATH and gives up at a shim whose version is not selected.
     environment = tool_environment()
-    folders = environment.get("PATH", "").split(os.pathsep)
-    environment["PATH"] = os.pathsep.join(folder for folder in folders if Path(folder).name != "shims")
+    environment["PATH"] = os.pathsep.join(folder for folder in folders if folder not in shims)
     yield from _uv_find(environment)
-    for folder in folders:
-        candidate = Path(folder) / "python3.12"
-        if folder and candidate.exists():
-            yield str(candidate)
     pyenv = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv")
     yield from sorted(map(str, pyenv.glob("versions/3.12*/bin/python3.12")), reverse=True)
+    candidates = [Path(folder) / "python3.12" for folder in folders]
+    yield from (str(candidate) for candidate in candidates if candidate.exists())
 
 
 def _uv(
@@ -171,14 +166,16 @@ def _uv_find(environment: dict[str, str]) -> Iterator[str]:
 
 def _fetch(report: Callable[[str], None]) -> Interpreter | None:
     report("no Python 3.12 found, asking uv to fetch one")
-    result = _uv("install", "3.12", environment=tool_environment(), timeout_seconds=DOWNLOAD_TIMEOUT_SECONDS)
+    result = _uv(
+        "install",
+        "3.12",
+        "--no-bin",
+        environment=tool_environment(),
+        timeout_seconds=DOWNLOAD_TIMEOUT_SECONDS,
+    )
     if result is None or result.returncode:
-        reason = (
-            result.stderr.strip().splitlines()[-1:]
-            if result
-            else [f"no answer in {DOWNLOAD_TIMEOUT_SECONDS} s"]
-        )
-        report(f"uv could not fetch Python 3.12: {''.join(reason)}")
+        said = result.stderr if result else f"no answer in {DOWNLOAD_TIMEOUT_SECONDS:.0f} s"
+        report(f"uv could not fetch Python 3.12: {''.join(said.strip().splitlines()[-1:])}")
         return None
     for path in _uv_find(tool_environment()):
         return probe(path)

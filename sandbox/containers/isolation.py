@@ -14,21 +14,25 @@ PROBE_TIMEOUT_SECONDS = 20.0
 
 Mode = Literal["host", "root", "user"]
 
-# Where a namespace cannot be had, clients that honour proxy variables (pip, requests, boto3) are led to a closed port.
+# Where a namespace cannot be had, clients that honour proxy variables (pip, requests, boto3) are led to a
+# closed port.
 CLOSED_PORT = "http://127.0.0.1:9"
 NO_WAY_OUT = {
     name: CLOSED_PORT
-    for name in ("http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
+    for scheme in ("http", "https", "all")
+    for name in (f"{scheme}_proxy", f"{scheme.upper()}_PROXY")
 }
 NOTICE = (
-    "sandbox: this platform allows no network namespace (neither as root nor for users), so network isolation is "
-    "only imitated: no credentials, and proxy variables that lead nowhere; a plain socket still connects"
+    "sandbox: this platform allows no network namespace, neither to root nor to users, so isolation is only "
+    "imitated: no credentials, and proxy variables that lead nowhere; a plain socket still connects"
 )
 
 
 @functools.cache
 def isolation_mode(python: Path) -> Mode:
-    """How a process can be cut off from the network here: `root`, `user` (a user namespace), or `host`: not at all.
+    """How a process can be cut off from the network here.
+
+    `root` when we may do it, `user` when only in a user namespace, `host` when not at all.
 
     Args:
         python: The interpreter to try it with.
@@ -41,7 +45,7 @@ def isolation_mode(python: Path) -> Mode:
 
 def _works(python: Path, mode: Mode) -> bool:
     try:
-        # Standard input stays open for as long as the probe runs: its end would mean that the sandbox is gone.
+        # Standard input stays open while the probe runs: its end would mean that the sandbox is gone.
         with subprocess.Popen(
             [str(python), "-I", "-S", str(SUPERVISOR), mode, "true"],
             stdin=subprocess.PIPE,

@@ -1,9 +1,9 @@
 """A container's own layer over the shared image environment.
 
-`pip install .` at the start of a server, or `pip install -r requirements.txt` before training, writes into the
-environment it runs in. Containers share one image environment and start at the same time, so each gets a virtual
-environment of its own with nothing in it: what it installs stays in its tree, and everything else is found in the
-image behind it. Making one costs some milliseconds.
+`pip install .` at the start of a server, or `pip install -r requirements.txt` before training, writes into
+the environment it runs in. Containers share one image environment and start at the same time, so each gets a
+virtual environment of its own with nothing in it: what it installs stays in its tree, and everything else is
+found in the image behind it. Making one costs some milliseconds.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def make_layer(venv: Path, image: Image) -> None:
     site_packages = venv / image.site_packages.relative_to(image.root)
     site_packages.mkdir(parents=True)
     shutil.copyfile(image.root / "pyvenv.cfg", venv / "pyvenv.cfg")
-    # addsitedir and not a plain path, because it also reads the .pth files there, setuptools' distutils among them.
+    # addsitedir and not a plain path: it also reads the .pth files there, setuptools' distutils among them.
     (site_packages / "image.pth").write_text(f"import site; site.addsitedir({str(image.site_packages)!r})\n")
     commands = venv / "bin"
     commands.mkdir()

@@ -1,4 +1,4 @@
-"""One container as a process: started under the supervisor, its output handed on line by line, ended for good."""
+"""One container as a process: started under the supervisor, output handed on by line, ended for good."""
 
 from __future__ import annotations
 

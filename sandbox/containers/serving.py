@@ -99,13 +99,13 @@ class ServingContainer:
         return self._process is not None and self._process.alive()
 
     def wait(self, timeout_seconds: float | None) -> int | None:
-        """Wait for the end and the last line of output; gives the exit code, or None when the time is over."""
+        """Wait for the end and the last line; gives the exit code, or None when the time is over."""
         return None if self._process is None else self._process.wait(timeout_seconds)
 
     def ping(self, timeout_seconds: float = PING_TIMEOUT_SECONDS) -> bool:
         """Whether GET /ping answers 200 in time."""
         try:
-            return self.request("GET", "/ping", b"", {}, timeout_seconds)[0] == 200  # noqa: PLR2004
+            return self.request("GET", "/ping", b"", {}, timeout_seconds)[0] == 200
         except TimeoutError:
             return False
 
@@ -124,7 +124,7 @@ class ServingContainer:
     def stop(self, grace_seconds: float = STOP_GRACE_SECONDS) -> None:
         """Stop as the platform does: SIGTERM, requests under way are finished, SIGKILL after the grace.
 
-        A server that is still installing its code does not handle SIGTERM yet. Returns when everything has ended.
+        A server that is still installing its code does not handle SIGTERM yet. Returns when all has ended.
         """
         if self._process is not None:
             self._process.stop(grace_seconds)

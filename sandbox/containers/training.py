@@ -18,11 +18,12 @@ if TYPE_CHECKING:
 
     from sandbox.image import Image
 
-# https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_StopTrainingJob.html: SIGTERM, then 120 seconds.
+# SIGTERM, then 120 seconds:
+# https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_StopTrainingJob.html
 STOP_GRACE_SECONDS = 120.0
 
-# Both toolkits install a command `train` and which one the published image ends up with is not known; they differ in
-# whether a failure file that the script wrote itself survives.
+# Both toolkits install a command `train` and which one the published image ends up with is not known; they
+# differ in whether a failure file that the script wrote itself survives.
 COMMANDS = {"sagemaker-training": "train", "sagemaker-containers": "train-containers"}
 
 
@@ -44,7 +45,7 @@ class TrainingSpec:
         region: The region's name.
         endpoint_url: Where the container finds AWS.
         entrypoint: AlgorithmSpecification.ContainerEntrypoint.
-        arguments: AlgorithmSpecification.ContainerArguments; without them and without an entry point, `train`.
+        arguments: AlgorithmSpecification.ContainerArguments; `train` when there is neither.
         toolkit: Whose `train` to run.
     """
 
@@ -112,7 +113,7 @@ class TrainingContainer:
         return self._tree.map_all([*entrypoint, *arguments]) or [COMMANDS[self._spec.toolkit]]
 
     def wait(self, timeout_seconds: float | None) -> int | None:
-        """Wait for the end and the last line of output; gives the exit code, or None when the time is over."""
+        """Wait for the end and the last line; gives the exit code, or None when the time is over."""
         return None if self._process is None else self._process.wait(timeout_seconds)
 
     def alive(self) -> bool:
@@ -122,8 +123,8 @@ class TrainingContainer:
     def stop(self, grace_seconds: float = STOP_GRACE_SECONDS) -> None:
         """Stop as the platform does: SIGTERM to the toolkit alone, SIGKILL to everything after the grace.
 
-        Neither toolkit handles SIGTERM and the script never sees it, so in general this takes the whole grace; a script
-        that ends within it still succeeds. Returns when everything has ended.
+        Neither toolkit handles SIGTERM and the script never sees it, so in general this takes the whole
+        grace; a script that ends within it still succeeds. Returns when everything has ended.
         """
         if self._process is not None:
             self._process.stop(grace_seconds)

@@ -1,8 +1,8 @@
 """The /opt/ml of one container, as a folder of ours, and what the platform writes into it.
 
 Layout: https://docs.aws.amazon.com/sagemaker/latest/dg/your-algorithms-training-algo-running-container.html
-The toolkits take their root from SAGEMAKER_BASE_DIR. What the image has outside /opt/ml and a container writes to
-(home, temporary files, the virtual environment, gunicorn's socket) is in the hidden folder `.run`.
+The toolkits take their root from SAGEMAKER_BASE_DIR. What the image has outside /opt/ml and a container
+writes to (home, temporary files, the virtual environment, gunicorn's socket) is in the hidden folder `.run`.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 # sun_path of sockaddr_un is 108 bytes with the closing zero (man 7 unix).
 MAX_SOCKET_PATH_BYTES = 107
-# The toolkit looks every host up before it starts the script and retries for 15 minutes: it must resolve here, also
-# without a network. On AWS it is algo-1.
+# The toolkit looks every host up before it starts the script and retries for 15 minutes: it must resolve
+# here, also without a network. On AWS it is algo-1.
 HOST = "localhost"
 INSTANCE_GROUP = "homogeneousCluster"
 
@@ -103,7 +103,7 @@ class Tree:
         self,
         *,
         hyperparameters: Mapping[str, str],
-        channels: Mapping[str, Mapping[str, str]],
+        channels: Mapping[str, Mapping[str, object]],
         instance_type: str,
     ) -> None:
         """Create the folders of a training job and the files the platform writes before the start."""

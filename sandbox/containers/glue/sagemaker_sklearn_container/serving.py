@@ -80,13 +80,13 @@ def main(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterabl
 
 
 def _start_gunicorn(command: list[str], *args: Any, **kwargs: Any) -> subprocess.Popen[bytes]:
-    """Start gunicorn where the image's nginx expects it, on a unix socket: without nginx it would open a port."""
+    """Start gunicorn on a unix socket, as behind the image's nginx; alone it would open a port."""
     address = "unix:" + os.environ["UPKEEP_GUNICORN_SOCKET"]
-    moved = [address if part.startswith("0.0.0.0:") else part for part in command]  # noqa: S104
+    moved = [address if part.startswith("0.0.0.0:") else part for part in command]
     return subprocess.Popen(moved, *args, **kwargs)
 
 
 def serving_entrypoint() -> None:
-    """Start the server; returns when it ends. The sandbox stands in for nginx (sandbox/containers/front.py)."""
+    """Start the server; returns when it ends. Who calls it stands in for nginx."""
     _server.subprocess = SimpleNamespace(Popen=_start_gunicorn)
     _server.start(_env.ServingEnv().framework_module)
