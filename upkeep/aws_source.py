@@ -85,7 +85,5 @@ class AwsSource:
 
 def ask(context: Clients, model: ModelOutputs, row: dict[str, Any]) -> Answer:
     """Send one row as JSON."""
-    import json
-
     body = json.dumps({"instances": [row]}).encode()
     return serving.predict(context, model, body, serving.JSON)

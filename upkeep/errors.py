@@ -45,7 +45,8 @@ def _explain_aws(error: Exception) -> str:
     if name in ("NoCredentialsError", "PartialCredentialsError", "SSOTokenLoadError"):
         return (
             "No AWS credentials were found. Log in (`aws sso login`), set AWS_PROFILE, or set "
-            "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY; for the offline AWS run `upkeep sandbox` and leave --stack out."
+            "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY; for the offline "
+            "AWS run `upkeep sandbox` and leave --stack out."
         )
     if name == "ProfileNotFound":
         return f"{str(error).rstrip('.')}. Choose one that `aws configure list-profiles` shows."

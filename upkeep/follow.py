@@ -1,7 +1,7 @@
 """Follows pushed files until the last thing about them is known: plain data in, plain data out.
 
-`Source` is what is asked; `aws_source.AwsSource` asks AWS, tests ask a script. `step` asks once more, `conclude`
-says whether that settled it, `follow` repeats both with the clock it is given.
+`Source` is what is asked; `aws_source.AwsSource` asks AWS, tests ask a script. `step` asks once more,
+`conclude` says whether that settled it, `follow` repeats both with the clock it is given.
 """
 
 from __future__ import annotations

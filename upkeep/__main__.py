@@ -1,0 +1,5 @@
+"""`python -m upkeep` is `upkeep`."""
+
+from upkeep.cli import main
+
+main()

@@ -1,0 +1,127 @@
+"""`upkeep push`: data files to the stack, and what becomes of them."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
+from rich.text import Text
+
+from models.spec import ModelSpec
+from upkeep import checking, context, data, follow, render, rows, runs
+from upkeep.aws_source import AwsSource
+from upkeep.commands.options import AsJson, Model, Port, Stack
+from upkeep.context import Context
+from upkeep.data import Upload
+from upkeep.errors import QUARANTINED
+from upkeep.follow import Result
+from upkeep.live import FollowView
+from upkeep.outputs import ModelOutputs
+
+
+def push(
+    files: Annotated[list[Path], typer.Argument(help="CSV, Parquet or JSON-lines files.", metavar="FILE...")],
+    model: Model = None,
+    wait: Annotated[
+        bool, typer.Option("--wait", "-w", help="Follow the files until the new version answers.")
+    ] = False,
+    no_check: Annotated[
+        bool, typer.Option("--no-check", help="Push without checking the files here first.")
+    ] = False,
+    timeout: Annotated[
+        float, typer.Option("--timeout", min=1, help="Seconds to wait at most.")
+    ] = follow.DEFAULT_TIMEOUT_SECONDS,
+    as_json: AsJson = False,
+    stack: Stack = None,
+    port: Port = None,
+) -> None:
+    """Push data files to a model; a retraining follows, and a release if the new model is better.
+
+    Exit codes with --wait: 0 released (or nothing new), 1 failed or timed out, 3 refused by the gate, 4 a file
+    was quarantined, 5 waiting for a person's approval. Files that the local check refuses are not pushed: 4.
+    """
+    there = context.load(stack, port)
+    target = there.model(model)
+    out = render.console(sys.stderr if as_json else None)
+    uploads = data.plan(there, target, files)
+    spec = rows.deployed_spec(there, target)
+    if not no_check and (refused := checking.refused(files, spec)):
+        _show_refused(refused, out, as_json=as_json)
+        raise typer.Exit(QUARANTINED)
+    source = source_for(there, target, uploads, spec)
+    send_all(there, uploads, out)
+    if not wait:
+        _show_pushed(there, target, uploads, out, as_json=as_json)
+        return
+    with FollowView(out) as view:
+        result = follow.follow(
+            source, uploads, timeout_seconds=timeout, poll_seconds=there.poll_seconds, show=view.show
+        )
+    if as_json:
+        render.show_json(result.to_json())
+    else:
+        show_result(result, out)
+    raise typer.Exit(result.exit_code)
+
+
+def source_for(there: Context, target: ModelOutputs, uploads: list[Upload], spec: ModelSpec) -> AwsSource:
+    """What to ask about a push; made before the upload, so that it knows which runs are older."""
+    sample = rows.first_row(uploads[0].path, spec)
+    return AwsSource(there, target, frozenset(runs.run_names(there, target)), sample)
+
+
+def send_all(there: Context, uploads: list[Upload], out: Console) -> None:
+    """Upload the files, with a bar each on a terminal."""
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=30),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+    )
+    with Progress(*columns, console=out, transient=True, disable=not render.is_terminal(out)) as progress:
+        for upload in uploads:
+            task = progress.add_task(upload.path.name, total=upload.size or None)
+            data.send(there, upload, lambda count, task=task: progress.advance(task, count))  # type: ignore[misc]
+
+
+def show_result(result: Result, out: Console) -> None:
+    """Say how it ended, and why."""
+    progress = result.progress
+    line = render.styled(result.outcome)
+    line.stylize("bold")
+    if progress.package is not None and result.outcome == follow.RELEASED:
+        line.append(f": version {progress.package.version} answers", style="bold")
+    line.append(f" after {render.seconds(progress.seconds)}. {result.reason}", style="")
+    out.print(line)
+    if result.outcome != follow.QUARANTINED:
+        for upload in progress.quarantined:
+            out.print(Text(f"quarantined: {upload.path.name}: {upload.reason}", style=render.WARN))
+
+
+def _show_pushed(
+    there: Context, target: ModelOutputs, uploads: list[Upload], out: Console, *, as_json: bool
+) -> None:
+    if as_json:
+        render.show_json(
+            {"model": target.name, "stack": there.stack, "files": [u.to_json() for u in uploads]}
+        )
+        return
+    for upload in uploads:
+        out.print(Text(f"{upload.path}  {render.size(upload.size)}  →  {upload.uri}"))
+    out.print("What becomes of them: `upkeep runs` and `upkeep status`; `upkeep push --wait` follows them.")
+
+
+def _show_refused(refused: list[checking.Refusal], out: Console, *, as_json: bool) -> None:
+    if as_json:
+        found: list[dict[str, Any]] = [{"file": str(item.path), "reason": item.reason} for item in refused]
+        render.show_json({"outcome": "refused by the local check", "exit_code": QUARANTINED, "files": found})
+        return
+    for item in refused:
+        out.print(Text(f"{item.path}: {item.reason}", style=render.WARN))
+    out.print(
+        "Nothing was pushed; the stack would put these into quarantine. --no-check pushes them all the same."
+    )

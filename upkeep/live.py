@@ -1,0 +1,123 @@
+"""Shows a push being followed: a live view of the state machines, or one line per change."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console, RenderableType
+from rich.live import Live
+from rich.spinner import Spinner
+from rich.table import Table
+from rich.text import Text
+
+from upkeep import data
+from upkeep.follow import Progress
+from upkeep.render import is_terminal, seconds, size
+from upkeep.runs import Step
+
+MARKS = {"done": ("✔", "green"), "failed": ("✘", "red"), "running": ("…", "cyan"), "refused": ("!", "yellow")}
+_REFRESH_PER_SECOND = 8
+_WIDTH = 30
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the view; `mark` is a key of `MARKS`, empty for a heading."""
+
+    name: str
+    mark: str = ""
+    detail: str = ""
+    seconds: float | None = None
+
+
+def rows(progress: Progress, now: datetime) -> list[Row]:
+    """What there is to see, from top to bottom."""
+    shown = [_file_row(upload) for upload in progress.uploads]
+    if progress.run is not None:
+        about = f"Retraining {progress.run.short}"
+        shown.append(Row(about, detail=f"{progress.run.rows:,} rows" if progress.run.rows else ""))
+        shown += [_step_row(step, now) for step in progress.steps]
+    if progress.release is not None and progress.package is not None:
+        shown.append(Row(f"Release of version {progress.package.version}"))
+        shown += [_step_row(step, now) for step in progress.release_steps]
+    return shown
+
+
+class FollowView:
+    """Draws the progress of a push on a console; use it as a context manager."""
+
+    def __init__(self, out: Console, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+        self._out = out
+        self._now = now
+        self._live = (
+            Live(console=out, refresh_per_second=_REFRESH_PER_SECOND, transient=False)
+            if is_terminal(out)
+            else None
+        )
+        self._spinner = Spinner("dots", style="cyan")
+        self._said: set[tuple[str, str]] = set()
+
+    def __enter__(self) -> Self:
+        if self._live:
+            self._live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._live:
+            self._live.stop()
+
+    def show(self, progress: Progress) -> None:
+        """Draw what is known now."""
+        shown = rows(progress, self._now())
+        if self._live:
+            self._live.update(self._table(shown, progress))
+        else:
+            self._say(shown)
+
+    def _table(self, shown: list[Row], progress: Progress) -> Table:
+        table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 1, 0, 0))
+        table.add_column(width=1)
+        table.add_column(min_width=_WIDTH)
+        table.add_column(justify="right")
+        table.add_column(overflow="fold")
+        for row in shown:
+            mark: RenderableType = (
+                self._spinner if row.mark == "running" else Text(*MARKS.get(row.mark, ("", "")))
+            )
+            took = seconds(row.seconds) if row.seconds is not None else ""
+            table.add_row(
+                mark, Text(row.name, style="" if row.mark else "bold"), took, Text(row.detail, style="dim")
+            )
+        waiting = Text(f"{progress.where()} · {seconds(progress.seconds)}", style="dim")
+        table.add_row(Text(""), waiting, "", "")
+        return table
+
+    def _say(self, shown: list[Row]) -> None:
+        for row in shown:
+            key = (row.name, row.mark)
+            if row.mark == "running" or key in self._said:
+                continue
+            self._said.add(key)
+            took = f"  {seconds(row.seconds)}" if row.seconds is not None else ""
+            detail = f"  {row.detail}" if row.detail else ""
+            lead = f"  {MARKS[row.mark][0]} " if row.mark else ""
+            self._out.print(Text(f"{lead}{row.name}{took}{detail}"))
+
+
+def _file_row(upload: data.Upload) -> Row:
+    name = f"{upload.path.name} ({size(upload.size)})"
+    if upload.state == data.QUARANTINED:
+        return Row(name, "refused", f"quarantined: {upload.reason}")
+    if upload.state == data.ACCEPTED:
+        return Row(name, "done", "accepted before" if upload.known else "accepted")
+    return Row(name, "running", "being checked")
+
+
+def _step_row(step: Step, now: datetime) -> Row:
+    return Row(step.name, step.status, step.message, max(0.0, step.seconds(now)))

@@ -1,0 +1,91 @@
+"""Log lines from CloudWatch Logs."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from upkeep.errors import UpkeepError
+from upkeep.render import iso
+from upkeep.runs import Clients
+
+TRAINING_GROUP = "/aws/sagemaker/TrainingJobs"
+ENDPOINT_GROUP = "/aws/sagemaker/Endpoints/"
+FUNCTION_GROUP = "/aws/lambda/"
+_REMEMBERED = 5000
+
+
+@dataclass(frozen=True)
+class Line:
+    """One log line: when, from which stream, what."""
+
+    at: datetime
+    stream: str
+    message: str
+    id: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        """The line as `--json` prints it, one object per line."""
+        return {"at": iso(self.at), "stream": self.stream, "message": self.message}
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where log lines are: a group, and what the names of its streams begin with."""
+
+    group: str
+    streams: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.group} {self.streams}".strip()
+
+
+def read(context: Clients, place: Place, last: int, since: datetime | None = None) -> list[Line]:
+    """The last lines of a place, oldest first.
+
+    Raises:
+        UpkeepError: The log group does not exist: nothing has been written yet, or the name is wrong.
+    """
+    logs = context.client("logs")
+    arguments: dict[str, Any] = {"logGroupName": place.group}
+    if place.streams:
+        arguments["logStreamNamePrefix"] = place.streams
+    if since is not None:
+        arguments["startTime"] = int(since.timestamp() * 1000)
+    lines: deque[Line] = deque(maxlen=last)
+    try:
+        for page in logs.get_paginator("filter_log_events").paginate(**arguments):
+            lines.extend(_line(event) for event in page["events"])
+    except logs.exceptions.ResourceNotFoundException as error:
+        raise UpkeepError(f"No logs at {place} yet: the log group does not exist.") from error
+    return sorted(lines, key=lambda line: line.at)
+
+
+def follow(
+    context: Clients,
+    place: Place,
+    last: int,
+    poll_seconds: float,
+    sleep: Callable[[float], None] = time.sleep,
+) -> Iterator[Line]:
+    """The last lines of a place, then every new one, until the caller stops."""
+    seen: deque[Line] = deque(maxlen=_REMEMBERED)
+    since: datetime | None = None
+    while True:
+        for line in read(context, place, last if since is None else _REMEMBERED, since):
+            if line not in seen:
+                seen.append(line)
+                since = max(since or line.at, line.at)
+                yield line
+        sleep(poll_seconds)
+
+
+def _line(event: dict[str, Any]) -> Line:
+    at = datetime.fromtimestamp(event["timestamp"] / 1000, UTC)
+    return Line(
+        at, event.get("logStreamName", ""), event["message"].rstrip("\n"), str(event.get("eventId", ""))
+    )
