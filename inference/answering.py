@@ -1,0 +1,55 @@
+"""Answers one request; knows nothing of the web framework around it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from http import HTTPStatus
+
+from inference import codecs
+from inference.errors import RequestError
+from training.artifact import Model
+from training.sample import answers
+
+_log = logging.getLogger(__name__)
+CUSTOM_ATTRIBUTES = "X-Amzn-SageMaker-Custom-Attributes"
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What goes back to the client."""
+
+    status: int
+    content_type: str
+    body: str
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+class Answerer:
+    """A loaded model with what every request needs of it prepared."""
+
+    def __init__(self, model: Model) -> None:
+        spec = model.spec
+        self._model = model
+        self._columns = codecs.Columns(model.encoder.names, (spec.time_column, spec.target))
+        self._meta = {"model": spec.name, "model_version": model.run_id}
+        self._headers = {CUSTOM_ATTRIBUTES: f"model={spec.name};run={model.run_id}"}
+
+    def answer(self, body: bytes | str, content_type: str, accept: str | None) -> Answer:
+        """Predict the rows of a request; whatever is wrong with it becomes an answer, never an exception."""
+        try:
+            chosen = codecs.negotiate(accept)
+            matrix = codecs.decode(body, content_type, self._columns, self._model.encoder)
+            predictions = answers(self._model, self._model.scores(matrix))
+            return Answer(HTTPStatus.OK, chosen, codecs.ENCODERS[chosen](predictions, self._meta), self._headers)
+        except RequestError as error:
+            return Answer(error.status, codecs.JSON, error.body(), self._headers)
+        except Exception:
+            # The server would answer an HTML page; the log keeps the trace, the client gets none.
+            _log.exception("a request could not be answered")
+            error = RequestError(
+                HTTPStatus.INTERNAL_SERVER_ERROR,
+                f"the model {self._meta['model']} could not answer; the endpoint's log has the reason",
+            )
+            return Answer(error.status, codecs.JSON, error.body(), self._headers)

@@ -1,0 +1,41 @@
+"""The two functions the serving container calls.
+
+``transform_fn`` returns a response instead of raising: the container turns every exception into a 500 HTML page.
+The container calls ``model_fn`` at the first request of each worker, and again for each request that arrives
+meanwhile, hence the lock.
+"""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from typing import Any
+
+from inference.answering import Answerer
+
+_lock = threading.Lock()
+_loaded: dict[str, Answerer] = {}
+
+
+def model_fn(model_dir: str) -> Answerer:
+    """Load the model once per worker.
+
+    Raises:
+        ArtifactError: The model was changed or belongs to another scikit-learn; the worker's ping stays red.
+    """
+    with _lock:
+        if model_dir not in _loaded:
+            from training import artifact, estimators
+
+            model = artifact.load(Path(model_dir))
+            estimators.single_threaded(model.estimator)
+            _loaded[model_dir] = Answerer(model)
+        return _loaded[model_dir]
+
+
+def transform_fn(model: Answerer, body: bytes | str, content_type: str, accept: str | None) -> Any:
+    """Answer a request with a werkzeug response that carries its own status and headers."""
+    from werkzeug.wrappers import Response
+
+    answer = model.answer(body, content_type, accept)
+    return Response(answer.body, answer.status, dict(answer.headers), content_type=answer.content_type)
