@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from upkeep.errors import UpkeepError
+from upkeep.errors import UpkeepError, is_gone
 from upkeep.outputs import ModelOutputs
 from upkeep.runs import Clients, read_json
 
@@ -127,7 +127,7 @@ def exists(context: Clients, bucket: str, key: str) -> bool:
     try:
         s3.head_object(Bucket=bucket, Key=key)
     except s3.exceptions.ClientError as error:
-        if error.response["Error"]["Code"] in ("404", "NoSuchKey", "NotFound"):
+        if is_gone(error):
             return False
         raise
     return True

@@ -31,6 +31,22 @@ def explain(error: Exception) -> str | None:
     return None
 
 
+def is_gone(error: Exception) -> bool:
+    """Whether an AWS client's error says that the thing asked for does not exist.
+
+    SageMaker says so with a ValidationException: only its words tell it from a wrong request.
+    """
+    found = (getattr(error, "response", None) or {}).get("Error", {})
+    code, message = found.get("Code", ""), found.get("Message", "")
+    if code in ("ValidationException", "ValidationError"):
+        return any(words in message.lower() for words in ("could not find", "does not exist", "not found"))
+    return code in _GONE
+
+
+_GONE = {
+    "404", "NotFound", "NoSuchKey", "NoSuchBucket", "ResourceNotFound", "ResourceNotFoundException",
+    "ExecutionDoesNotExist", "StateMachineDoesNotExist",
+}  # fmt: skip
 _OUR_PACKAGES = {"upkeep", "sandbox", "models", "training", "inference", "monitoring", "infra"}
 
 

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from typing import Any, Protocol
 
-from upkeep.errors import UpkeepError
+from upkeep.errors import UpkeepError, is_gone
 from upkeep.outputs import ModelOutputs, StackOutputs
 from upkeep.render import iso
 
@@ -275,7 +275,7 @@ def _read(context: Clients, bucket: str, key: str) -> Any:
     try:
         return json.loads(s3.get_object(Bucket=bucket, Key=key)["Body"].read())
     except s3.exceptions.ClientError as error:
-        if error.response["Error"]["Code"] in ("NoSuchKey", "404", "NotFound"):
+        if is_gone(error):
             return None
         raise
 

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any
 
-from upkeep.errors import UpkeepError
+from upkeep.errors import UpkeepError, is_gone
 from upkeep.outputs import ModelOutputs
 from upkeep.render import iso
 from upkeep.runs import Clients
@@ -17,8 +17,6 @@ from upkeep.runs import Clients
 SEED_VERSION = 0
 VARIANT = "AllTraffic"
 CSV, JSON, JSON_LINES = "text/csv", "application/json", "application/jsonlines"
-
-_MISSING = ("ValidationException", "ResourceNotFound", "ResourceNotFoundException")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,7 +103,7 @@ def read_serving(context: Clients, model: ModelOutputs, packages: list[Package] 
     try:
         endpoint = sagemaker.describe_endpoint(EndpointName=model.endpoint)
     except sagemaker.exceptions.ClientError as error:
-        if error.response["Error"]["Code"] in _MISSING:
+        if is_gone(error):
             return Serving(endpoint=model.endpoint, status="Missing")
         raise
     config_name = endpoint["EndpointConfigName"]

@@ -41,8 +41,8 @@ def push(
 ) -> None:
     """Push data files to a model; a retraining follows, and a release if the new model is better.
 
-    Exit codes with --wait: 0 released (or nothing new), 1 failed or timed out, 3 refused by the gate, 4 a file
-    was quarantined, 5 waiting for a person's approval. Files that the local check refuses are not pushed: 4.
+    Exit codes with --wait: 0 released (or nothing new), 1 failed or timed out, 3 refused by the gate, 4 a
+    file was quarantined, 5 waiting for a person's approval. Files that the local check refuses are not pushed: 4.
     """
     there = context.load(stack, port)
     target = there.model(model)

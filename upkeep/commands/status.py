@@ -34,7 +34,7 @@ def attention(found: Health) -> list[Text]:
     """What a person should look at; one line says so when there is nothing."""
     lines = [Text(f"ALARM {alarm.name}: {alarm.reason}", style=render.BAD) for alarm in found.alarms]
     if found.dead_letters:
-        said = f"{found.dead_letters} dead letters the intake could not handle; see `upkeep logs --function intake`."
+        said = f"{found.dead_letters} dead letters: see `upkeep logs --function intake`."
         lines.append(Text(said, style=render.BAD))
     for model in found.models:
         if model.serving.failure:
