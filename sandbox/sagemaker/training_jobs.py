@@ -1,0 +1,158 @@
+"""The operations on training jobs; training_run.py does the work."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from sandbox.sagemaker import errors, shapes
+from sandbox.sagemaker.context import Context
+from sandbox.sagemaker.jobs import Jobs
+from sandbox.sagemaker.listing import Listing
+from sandbox.sagemaker.store import Record
+from sandbox.sagemaker.training_run import TrainingRun, artifact_uri, publish
+
+KIND = "training_job"
+_TERMINAL = ("Completed", "Failed", "Stopped")
+_DEFAULT_RUNTIME_SECONDS = 86_400  # API_StoppingCondition: "The default value is 1 day"
+_LISTING = Listing(
+    "ListTrainingJobs", "TrainingJobSummaries", "TrainingJobName", "TrainingJobStatus", descending=False
+)
+# Asked for by some callers and without meaning on one local process; refused rather than ignored.
+_REFUSED_TYPES = ("AugmentedManifestFile", "Converse")
+
+
+class TrainingJobs:
+    """CreateTrainingJob and the rest."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._jobs = Jobs("training", context.settings.max_parallel_jobs)
+
+    def create(self, params: dict[str, Any]) -> dict[str, Any]:
+        """CreateTrainingJob: checks, stores, starts. The answer does not wait for the job."""
+        name = params["TrainingJobName"]
+        _check(params)
+        self._context.platform.role_credentials(params["RoleArn"], "SageMaker")
+        store = self._context.store
+        with store.lock:
+            if (taken := store.find(KIND, name)) is not None:
+                raise errors.training_job_exists(taken.arn)
+            now = self._context.clock.now()
+            record = store.add(KIND, name, params, now)
+            record.request.setdefault("StoppingCondition", {}).setdefault(
+                "MaxRuntimeInSeconds", _DEFAULT_RUNTIME_SECONDS
+            )
+            record.fields |= {
+                "TrainingJobArn": record.arn,
+                "TrainingJobStatus": "InProgress",
+                "SecondaryStatus": "Starting",
+                "ModelArtifacts": {"S3ModelArtifacts": artifact_uri(record, "model.tar.gz")},
+                "EnableNetworkIsolation": bool(params.get("EnableNetworkIsolation")),
+                "EnableInterContainerTrafficEncryption": bool(
+                    params.get("EnableInterContainerTrafficEncryption")
+                ),
+                "EnableManagedSpotTraining": bool(params.get("EnableManagedSpotTraining")),
+                "SecondaryStatusTransitions": [
+                    {
+                        "Status": "Starting",
+                        "StartTime": now,
+                        "StatusMessage": "Preparing the instances for training",
+                    }
+                ],
+            }
+        publish(self._context, record)
+        self._jobs.start(name, TrainingRun(self._context, record).run)
+        return shapes.project("CreateTrainingJob", {"TrainingJobArn": record.arn})
+
+    def describe(self, params: dict[str, Any]) -> dict[str, Any]:
+        """DescribeTrainingJob."""
+        with self._context.store.lock:
+            return shapes.project("DescribeTrainingJob", self._record(params).values())
+
+    def list_all(self, params: dict[str, Any]) -> dict[str, Any]:
+        """ListTrainingJobs."""
+        store = self._context.store
+        with store.lock:
+            return _LISTING.page(store.all(KIND), params)
+
+    def stop(self, params: dict[str, Any]) -> dict[str, Any]:
+        """StopTrainingJob: SIGTERM to the container, SIGKILL after 120 s; what it saved is still uploaded."""
+        with self._context.store.lock:
+            record = self._record(params)
+            status = record.fields["TrainingJobStatus"]
+            if status in _TERMINAL:
+                raise errors.job_not_stoppable("training", status)
+            self._jobs.request_stop(record.name)
+        return {}
+
+    def delete(self, params: dict[str, Any]) -> dict[str, Any]:
+        """DeleteTrainingJob: only a job that has ended can be deleted; its name is free again afterwards."""
+        store = self._context.store
+        with store.lock:
+            record = self._record(params)
+            status = record.fields["TrainingJobStatus"]
+            if status not in _TERMINAL:
+                raise errors.in_use(
+                    f"Training job {record.arn} is in status {status}; only jobs in status Completed, "
+                    "Failed or "
+                    "Stopped can be deleted. Stop it and wait."
+                )
+            store.remove(record)
+        return {}
+
+    def close(self) -> None:
+        """End every job."""
+        self._jobs.close()
+
+    def _record(self, params: dict[str, Any]) -> Record:
+        record = self._context.store.find(KIND, params["TrainingJobName"])
+        if record is None:
+            raise errors.training_job_missing()
+        return record
+
+
+def _check(params: dict[str, Any]) -> None:
+    algorithm = params.get("AlgorithmSpecification") or {}
+    if not algorithm.get("TrainingImage") and not algorithm.get("AlgorithmName"):
+        raise errors.validation("AlgorithmSpecification needs a TrainingImage (or an AlgorithmName).")
+    if "ResourceConfig" not in params:
+        raise errors.validation(
+            "ResourceConfig is missing: give InstanceType, InstanceCount and VolumeSizeInGB."
+        )
+    for definition in algorithm.get("MetricDefinitions") or []:
+        try:
+            re.compile(definition["Regex"])
+        except re.error as error:
+            raise errors.validation(
+                f"MetricDefinitions: the Regex of {definition['Name']} is not a regular expression: {error}."
+            ) from error
+    channels = [channel["ChannelName"] for channel in params.get("InputDataConfig") or []]
+    if doubled := sorted({name for name in channels if channels.count(name) > 1}):
+        raise errors.validation(f"Channel names must be unique; {', '.join(doubled)} appears more than once.")
+    for channel in params.get("InputDataConfig") or []:
+        source = channel["DataSource"].get("S3DataSource")
+        if source is None:
+            raise errors.validation(
+                f"Channel {channel['ChannelName']}: the sandbox reads S3DataSource only, "
+                f"found {', '.join(channel['DataSource']) or 'nothing'}."
+            )
+        if source["S3DataType"] in _REFUSED_TYPES:
+            raise errors.validation(
+                f"Channel {channel['ChannelName']}: S3DataType {source['S3DataType']} is not available in "
+                "the "
+                "sandbox; use S3Prefix or ManifestFile."
+            )
+    spot = params.get("EnableManagedSpotTraining")
+    stopping = params.get("StoppingCondition") or {}
+    wait, runtime = stopping.get("MaxWaitTimeInSeconds"), stopping.get("MaxRuntimeInSeconds")
+    if wait is not None and not spot:
+        raise errors.validation(
+            "MaxWaitTimeInSeconds above 0 is not supported for training jobs without Managed Spot."
+        )
+    if spot and (wait is None or wait < (runtime or _DEFAULT_RUNTIME_SECONDS)):
+        raise errors.validation(
+            "Invalid MaxWaitTimeInSeconds. It must be present and be greater than or equal to "
+            "MaxRuntimeInSeconds "
+            f"({runtime or _DEFAULT_RUNTIME_SECONDS}); found {wait}."
+        )

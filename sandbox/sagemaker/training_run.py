@@ -1,0 +1,258 @@
+"""What SageMaker does around one training container, from the first download to the last upload.
+
+Order and names of the stages: API_DescribeTrainingJob, SecondaryStatus. A failed job uploads what it left,
+too.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import uuid
+from typing import Any
+
+from sandbox.sagemaker import archive, events, s3_data, shapes
+from sandbox.sagemaker.containers import JobContainer, TrainingRequest
+from sandbox.sagemaker.context import Context
+from sandbox.sagemaker.errors import ApiError
+from sandbox.sagemaker.jobs import Job
+from sandbox.sagemaker.store import Record
+
+_GROUP = "/aws/sagemaker/TrainingJobs"
+_NAMESPACE = "/aws/sagemaker/TrainingJobs"
+_MAX_REASON = 1024  # API_DescribeTrainingJob: FailureReason, at most 1024 characters
+
+_MESSAGES = {
+    "Starting": "Preparing the instances for training",
+    "Downloading": "Downloading input data",
+    "Training": "Training image download completed. Training in progress.",
+    "Uploading": "Uploading generated training model",
+    "Completed": "Training job completed",
+    "Failed": "Training job failed",
+    "Stopping": "Stopping the training job",
+    "Stopped": "Training job stopped",
+    "MaxRuntimeExceeded": "Training job runtime exceeded MaxRuntimeInSeconds provided",
+}
+
+
+def artifact_uri(record: Record, name: str) -> str:
+    """Where an artefact of the job goes: <S3OutputPath>/<job>/output/<name>."""
+    return f"{record.request['OutputDataConfig']['S3OutputPath'].rstrip('/')}/{record.name}/output/{name}"
+
+
+def publish(context: Context, record: Record) -> None:
+    """Send the state-change event; its detail is the Describe answer."""
+    with context.store.lock:
+        answer = shapes.project("DescribeTrainingJob", record.values())
+        tags = context.store.tags_of(record)
+    detail = events.describe_detail("DescribeTrainingJob", answer, tags)
+    context.events.emit(events.TRAINING_JOB, detail, record.arn)
+
+
+class TrainingRun:
+    """One training job under way."""
+
+    def __init__(self, context: Context, record: Record) -> None:
+        self._context = context
+        self._record = record
+        self._request = record.request
+        self._tree = context.platform.root / f"t-{uuid.uuid4().hex[:8]}"
+        stream = f"{record.name}/algo-1-{int(context.clock.now())}"
+        self._write = context.logs.writer(_GROUP, stream)
+        self._metrics: dict[str, dict[str, Any]] = {}
+        self._patterns = [
+            (definition["Name"], re.compile(definition["Regex"]))
+            for definition in (self._request.get("AlgorithmSpecification") or {}).get("MetricDefinitions")
+            or []
+        ]
+
+    def run(self, job: Job) -> None:
+        """Run the job to its end.
+
+        Every outcome, errors of the sandbox included, ends in a terminal status.
+        """
+        started = self._context.clock.now()
+        self._set({"TrainingStartTime": started})
+        try:
+            self._stages(job)
+        except (s3_data.DataError, ApiError) as error:
+            text = error.message if isinstance(error, ApiError) else str(error)
+            self._end("Failed", "Failed", f"ClientError: {text}")
+        except Exception as error:
+            self._end("Failed", "Failed", f"InternalServerError: {type(error).__name__}: {error}")
+            raise
+        finally:
+            shutil.rmtree(self._tree, ignore_errors=True)
+            self._context.logs.flush()
+
+    def _stages(self, job: Job) -> None:
+        credentials = self._context.platform.role_credentials(
+            self._request["RoleArn"], self._record.name[:64]
+        )
+        s3 = self._context.platform.s3_client(credentials)
+        self._transition("Downloading")
+        self._download(s3)
+        if job.stop.is_set():
+            self._transition("Stopping", "Stopping")
+            self._end("Stopped", "Stopped")
+            return
+        self._transition("Training")
+        container = self._context.containers.training(self._container_request(credentials), self._line)
+        container.start()
+        exit_code, ended = self._watch(container, job)
+        if job.kill.is_set():
+            self._end("Stopped", "Stopped")
+            return
+        self._context.logs.flush()
+        self._publish_metrics()
+        if ended is None:
+            self._transition("Uploading")
+        self._upload(s3)
+        if ended is not None:
+            self._end("Stopped", ended)
+        elif exit_code == 0:
+            self._end("Completed", "Completed")
+        else:
+            text = container.failure_text()
+            self._end("Failed", "Failed", f"AlgorithmError: {text[:_MAX_REASON]}, exit code: {exit_code}")
+
+    def _watch(self, container: JobContainer, job: Job) -> tuple[int | None, str | None]:
+        """Wait for the container.
+
+        Returns its exit code, or the secondary status of a job that was stopped.
+        """
+        settings, clock = self._context.settings, self._context.clock
+        deadline = clock.now() + self._request["StoppingCondition"]["MaxRuntimeInSeconds"]
+        while True:
+            exit_code = container.wait(settings.poll_seconds)
+            if exit_code is not None and not job.stop.is_set():
+                return exit_code, None
+            if job.stop.is_set():
+                self._transition("Stopping", "Stopping")
+                container.stop(grace_seconds=0 if job.kill.is_set() else settings.stop_grace_seconds)
+                return exit_code, "Stopped"
+            if clock.now() >= deadline:
+                self._transition("Stopping", "Stopping")
+                container.stop(grace_seconds=settings.stop_grace_seconds)
+                return exit_code, "MaxRuntimeExceeded"
+
+    def _download(self, s3: Any) -> None:
+        for folder in ("input/config", "input/data", "model", "output/data"):
+            (self._tree / folder).mkdir(parents=True, exist_ok=True)
+        for channel in self._request.get("InputDataConfig") or []:
+            s3_data.fetch_source(
+                s3,
+                channel["DataSource"]["S3DataSource"],
+                self._tree / "input/data" / channel["ChannelName"],
+                channel.get("CompressionType", "None"),
+                region=self._context.platform.region,
+                role=self._request["RoleArn"],
+            )
+
+    def _container_request(self, credentials: dict[str, str]) -> TrainingRequest:
+        platform, request = self._context.platform, self._request
+        isolated = bool(request.get("EnableNetworkIsolation"))
+        algorithm = request["AlgorithmSpecification"]
+        environment = {
+            **(request.get("Environment") or {}),
+            "TRAINING_JOB_NAME": self._record.name,
+            "TRAINING_JOB_ARN": self._record.arn,
+            "AWS_REGION": platform.region,
+        }
+        if not isolated:
+            environment["AWS_ENDPOINT_URL"] = platform.endpoint_url
+        return TrainingRequest(
+            job_name=self._record.name,
+            tree=self._tree,
+            hyperparameters=dict(request.get("HyperParameters") or {}),
+            environment=environment,
+            channels={channel["ChannelName"]: channel for channel in request.get("InputDataConfig") or []},
+            instance_type=request["ResourceConfig"].get("InstanceType", "ml.m5.large"),
+            instance_count=request["ResourceConfig"].get("InstanceCount", 1),
+            network_isolation=isolated,
+            credentials=None if isolated else credentials,
+            region=platform.region,
+            endpoint_url=platform.endpoint_url,
+            entrypoint=algorithm.get("ContainerEntrypoint"),
+            arguments=algorithm.get("ContainerArguments"),
+        )
+
+    def _upload(self, s3: Any) -> None:
+        """Send model.tar.gz, and output.tar.gz when the job left something in output/data."""
+        key = self._request["OutputDataConfig"].get("KmsKeyId")
+        for folder, name, always in (
+            ("model", "model.tar.gz", True),
+            ("output/data", "output.tar.gz", False),
+        ):
+            source = self._tree / folder
+            if not always and not any(source.iterdir()):
+                continue
+            packed = self._tree / name
+            archive.pack(source, packed)
+            s3_data.upload(s3, packed, artifact_uri(self._record, name), key)
+
+    def _line(self, line: str) -> None:
+        self._write(line)
+        for name, pattern in self._patterns:
+            match = pattern.search(line)
+            if match is None:
+                continue
+            try:
+                value = float(match.group(1) if pattern.groups else match.group(0))
+            except (TypeError, ValueError):
+                continue  # the pattern matched something that is no number: AWS records nothing either
+            self._metrics[name] = {
+                "MetricName": name,
+                "Value": value,
+                "Timestamp": self._context.clock.now(),
+            }
+
+    def _publish_metrics(self) -> None:
+        final = list(self._metrics.values())
+        if not final:
+            return
+        self._set({"FinalMetricDataList": final})
+        # The namespace and dimension that the SageMaker SDK's TrainingJobAnalytics queries.
+        dimensions = [{"Name": "TrainingJobName", "Value": self._record.name}]
+        self._context.platform.put_metrics(_NAMESPACE, [{**m, "Dimensions": dimensions} for m in final])
+
+    def _set(self, fields: dict[str, Any]) -> None:
+        with self._context.store.lock:
+            self._record.fields |= fields
+            self._record.modified = self._context.clock.now()
+
+    def _transition(
+        self, secondary: str, status: str = "InProgress", *, message: str | None = None, **fields: Any
+    ) -> None:
+        now = self._context.clock.now()
+        entry: dict[str, Any] = {
+            "Status": secondary,
+            "StartTime": now,
+            "StatusMessage": message or _MESSAGES[secondary],
+        }
+        if status in ("Completed", "Failed", "Stopped"):
+            entry["EndTime"] = now
+        with self._context.store.lock:
+            done = [dict(item) for item in self._record.fields["SecondaryStatusTransitions"]]
+            done[-1].setdefault("EndTime", now)
+            self._record.modified = now
+            self._record.fields |= {
+                "TrainingJobStatus": status,
+                "SecondaryStatus": secondary,
+                "SecondaryStatusTransitions": [*done, entry],
+                **fields,
+            }
+        publish(self._context, self._record)
+
+    def _end(self, status: str, secondary: str, reason: str | None = None) -> None:
+        now = self._context.clock.now()
+        seconds = max(1, round(now - self._record.fields["TrainingStartTime"]))
+        fields: dict[str, Any] = {
+            "TrainingEndTime": now,
+            "TrainingTimeInSeconds": seconds,
+            "BillableTimeInSeconds": seconds,
+        }
+        if reason:
+            reason = reason[:_MAX_REASON]
+            fields["FailureReason"] = reason
+        self._transition(secondary, status, message=reason, **fields)
