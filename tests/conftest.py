@@ -50,7 +50,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """Send the files that drive the sandbox to one worker, which starts one.
+    """Send the files that drive the sandbox to one worker, which starts one; keep each container file whole.
 
     xdist's own groups travel in an attribute of the test item that pytest 9.2 no longer reads.
     """
@@ -61,14 +61,18 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     class OneSandbox(LoadGroupScheduling):  # type: ignore[misc]
         def _split_scope(self, nodeid: str) -> str:
             path = nodeid.partition("::")[0]
-            return "sandbox" if _drives_sandbox(config.rootpath / path) else str(super()._split_scope(nodeid))
+            markers = _markers(config.rootpath / path)
+            if "mark.sandbox" in markers:
+                return "sandbox"
+            return path if "mark.image" in markers else str(super()._split_scope(nodeid))
 
     return OneSandbox(config, log)
 
 
 @functools.cache
-def _drives_sandbox(path: Path) -> bool:
-    return "mark.sandbox" in path.read_text(encoding="utf-8")
+def _markers(path: Path) -> frozenset[str]:
+    text = path.read_text(encoding="utf-8")
+    return frozenset(marker for marker in ("mark.sandbox", "mark.image") if marker in text)
 
 
 @pytest.fixture(scope="session")
