@@ -1,7 +1,8 @@
 """Starts, finds and stops the one sandbox process of a port.
 
 A running sandbox is a directory, `run_dir(port)`, that holds all it writes and is gone after the stop.
-Creating the directory is the lock: whoever makes it starts the sandbox. `sandbox.json` in it names the process.
+Creating the directory is the lock: whoever makes it starts the sandbox. `sandbox.json` in it names the
+process.
 """
 
 from __future__ import annotations

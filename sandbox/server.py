@@ -15,6 +15,7 @@ import signal
 import sys
 import time
 import traceback
+from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn
@@ -24,8 +25,11 @@ from sandbox import lifecycle, processes
 _STOP_SECONDS = 12.0  # what the server gets to stop by itself
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Keep one server: fork it, wait for it, clean up after it. Returns the exit code."""
+def main(arguments: list[str] | None = None, sagemaker: Callable[[Any], Any] | None = None) -> int:
+    """Keep one server: fork it, wait for it, clean up after it. Returns the exit code.
+
+    `sagemaker` makes the SageMaker service of an account; tests give a quicker one than ours.
+    """
     options = _options(arguments)
     processes.adopt_orphans()
     if options.parent is not None:
@@ -34,7 +38,7 @@ def main(arguments: list[str] | None = None) -> int:
     keeper = os.getpid()
     server = os.fork()
     if server == 0:
-        _be_server(options, keeper)
+        _be_server(options, keeper, sagemaker or _real_sagemaker)
     return _keep(server, options.run_dir)
 
 
@@ -85,12 +89,12 @@ def _clean_up(run_dir: Path) -> None:
         run_dir.parent.rmdir()
 
 
-def _be_server(options: argparse.Namespace, keeper: int) -> NoReturn:
+def _be_server(options: argparse.Namespace, keeper: int, sagemaker: Callable[[Any], Any]) -> NoReturn:
     """Serve until told to stop, then end this process at once: no thread of an execution holds it up."""
     code = 1
     try:
         processes.end_with_parent(keeper)
-        asyncio.new_event_loop().run_until_complete(_run(options, keeper))
+        asyncio.new_event_loop().run_until_complete(_run(options, keeper, sagemaker))
         code = 0
     except OSError as error:
         print(f"cannot serve on {lifecycle.HOST}:{options.port}: {error}", file=sys.stderr)
@@ -103,7 +107,13 @@ def _be_server(options: argparse.Namespace, keeper: int) -> NoReturn:
         os._exit(code)
 
 
-async def _run(options: argparse.Namespace, keeper: int) -> None:
+def _real_sagemaker(account: Any) -> Any:
+    from sandbox.sagemaker.service import SageMaker
+
+    return SageMaker(account)
+
+
+async def _run(options: argparse.Namespace, keeper: int, sagemaker: Callable[[Any], Any]) -> None:
     from sandbox import gateway, seam
 
     seam.prepare(port=options.port, run_dir=options.run_dir, wait_scale=options.wait_scale)
@@ -115,7 +125,8 @@ async def _run(options: argparse.Namespace, keeper: int) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         loop.add_signal_handler(number, stop.set)
-    emulator = seam.connect(port=options.port, run_dir=options.run_dir)
+    account = seam.Account(options.port, options.run_dir)
+    emulator = seam.connect(account, sagemaker(account))
     config = Config()
     config.bind = [f"{lifecycle.HOST}:{options.port}"]
     config.keep_alive_timeout = 75

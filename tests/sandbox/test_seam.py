@@ -1,0 +1,459 @@
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from sandbox.lifecycle import ACCOUNT, REGION
+from tests.sandbox.conftest import PREFIX, Client, allow, make_role, policy, trust
+
+pytestmark = pytest.mark.sandbox
+
+SAGEMAKER = "sagemaker.amazonaws.com"
+IMAGE = "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-scikit-learn:1.9-0-cpu-py3"
+User = Callable[..., Client]
+
+
+def refusal(call: Callable[..., Any], **params: Any) -> ClientError:
+    with pytest.raises(ClientError) as error:
+        call(**params)
+    return error.value
+
+
+def code(error: ClientError) -> str:
+    return str(error.response["Error"]["Code"])
+
+
+def training_job(name: str, role: str, **more: Any) -> dict[str, Any]:
+    return {
+        "TrainingJobName": name,
+        "RoleArn": role,
+        "AlgorithmSpecification": {"TrainingImage": IMAGE, "TrainingInputMode": "File"},
+        "OutputDataConfig": {"S3OutputPath": "s3://bucket/out"},
+        "ResourceConfig": {"InstanceType": "ml.m5.large", "InstanceCount": 1, "VolumeSizeInGB": 5},
+        "StoppingCondition": {"MaxRuntimeInSeconds": 600},
+    } | more
+
+
+def passing(role: str, service: str = SAGEMAKER) -> dict[str, Any]:
+    return allow("iam:PassRole", role, StringEquals={"iam:PassedToService": service})
+
+
+# ------------------------------------------------------------------------------------------- SageMaker under IAM
+
+
+def test_a_user_without_rights_may_not_list_training_jobs(user: User) -> None:
+    error = refusal(user()("sagemaker").list_training_jobs)
+    assert code(error) == "AccessDeniedException"
+    assert "not authorized to perform: sagemaker:ListTrainingJobs" in str(error)
+
+
+def test_a_user_may_do_what_its_policy_names_and_nothing_else(user: User) -> None:
+    sagemaker = user(allow("sagemaker:ListTrainingJobs", "*"))("sagemaker")
+    sagemaker.list_training_jobs()
+    assert code(refusal(sagemaker.list_models)) == "AccessDeniedException"
+
+
+def test_a_policy_scoped_to_an_endpoint_allows_that_endpoint_alone(user: User) -> None:
+    sagemaker = user(allow("sagemaker:DescribeEndpoint", f"{PREFIX}endpoint/there"))("sagemaker")
+    assert sagemaker.describe_endpoint(EndpointName="there")["EndpointStatus"] == "InService"
+    error = refusal(sagemaker.describe_endpoint, EndpointName="elsewhere")
+    assert f"on resource: {PREFIX}endpoint/elsewhere" in str(error)
+
+
+def test_invoking_an_endpoint_needs_its_own_action_on_it(user: User) -> None:
+    runtime = user(allow("sagemaker:InvokeEndpoint", f"{PREFIX}endpoint/there"))("sagemaker-runtime")
+    answer = runtime.invoke_endpoint(EndpointName="there", Body=b"1,2", ContentType="text/csv")
+    assert answer["Body"].read() == b"there:1,2"
+    error = refusal(runtime.invoke_endpoint, EndpointName="other", Body=b"")
+    assert "not authorized to perform: sagemaker:InvokeEndpoint" in str(error)
+
+
+@pytest.mark.parametrize("operation", ["create_endpoint", "update_endpoint"])
+def test_an_endpoint_is_checked_on_its_configuration_too(user: User, operation: str) -> None:
+    action = "sagemaker:" + "".join(part.title() for part in operation.split("_"))
+    names = {"EndpointName": "e", "EndpointConfigName": "c"}
+    error = refusal(getattr(user(allow(action, f"{PREFIX}endpoint/e"))("sagemaker"), operation), **names)
+    assert f"{PREFIX}endpoint-config/c" in str(error)
+    both = [f"{PREFIX}endpoint/e", f"{PREFIX}endpoint-config/*"]
+    answer = getattr(user(allow(action, both))("sagemaker"), operation)(**names)
+    assert answer["ResponseMetadata"]["HTTPStatusCode"] == 200
+
+
+def test_a_model_package_is_checked_on_its_groups_versions(user: User) -> None:
+    package = {"ModelPackageGroupName": "flights", "ModelApprovalStatus": "Approved"}
+    statement = allow("sagemaker:CreateModelPackage", f"{PREFIX}model-package/flights/*")
+    user(statement)("sagemaker").create_model_package(**package)
+    error = refusal(user(statement)("sagemaker").create_model_package, ModelPackageGroupName="others")
+    assert code(error) == "AccessDeniedException"
+
+
+def test_an_approval_can_be_allowed_by_status(user: User) -> None:
+    arn = f"{PREFIX}model-package/flights/1"
+    condition = {"sagemaker:ModelApprovalStatus": "Rejected"}
+    sagemaker = user(allow("sagemaker:UpdateModelPackage", arn, StringEquals=condition))("sagemaker")
+    sagemaker.update_model_package(ModelPackageArn=arn, ModelApprovalStatus="Rejected")
+    error = refusal(sagemaker.update_model_package, ModelPackageArn=arn, ModelApprovalStatus="Approved")
+    assert code(error) == "AccessDeniedException"
+
+
+def test_creating_with_tags_needs_the_right_to_tag(faked: Client, user: User) -> None:
+    create = allow("sagemaker:CreateModelPackageGroup", f"{PREFIX}model-package-group/g")
+    group = {"ModelPackageGroupName": "g", "Tags": [{"Key": "a", "Value": "b"}]}
+    error = refusal(user(create)("sagemaker").create_model_package_group, **group)
+    assert f"sagemaker:AddTags on resource: {PREFIX}model-package-group/g" in str(error)
+    user(create, allow("sagemaker:AddTags", "*"))("sagemaker").create_model_package_group(**group)
+
+
+# ---------------------------------------------------------------------------------------------- roles handed over
+
+
+def test_a_training_job_needs_the_right_to_hand_over_its_role(faked: Client, user: User) -> None:
+    role = make_role(faked, "trainer", SAGEMAKER)
+    create = allow("sagemaker:CreateTrainingJob", f"{PREFIX}training-job/*")
+    error = refusal(user(create)("sagemaker").create_training_job, **training_job("passing", role))
+    assert f"iam:PassRole on resource: {role}" in str(error)
+    user(create, passing(role))("sagemaker").create_training_job(**training_job("passing", role))
+
+
+def test_a_role_may_be_handed_to_the_named_service_only(faked: Client, user: User) -> None:
+    role = make_role(faked, "trainer", SAGEMAKER)
+    create = allow("sagemaker:CreateTrainingJob", "*")
+    sagemaker = user(create, passing(role, "lambda.amazonaws.com"))("sagemaker")
+    assert (
+        code(refusal(sagemaker.create_training_job, **training_job("elsewhere", role)))
+        == "AccessDeniedException"
+    )
+
+
+def test_sagemaker_does_not_take_a_role_that_does_not_trust_it(faked: Client) -> None:
+    role = make_role(faked, "runner", "lambda.amazonaws.com")
+    error = refusal(faked("sagemaker").create_training_job, **training_job("untrusted", role))
+    assert "allows principal 'sagemaker.amazonaws.com' to assume the role" in str(error)
+
+
+def test_sagemaker_does_not_take_a_role_that_does_not_exist(faked: Client) -> None:
+    role = f"arn:aws:iam::{ACCOUNT}:role/nobody"
+    assert "Could not assume role" in str(
+        refusal(faked("sagemaker").create_training_job, **training_job("x", role))
+    )
+
+
+def test_a_trust_limited_to_another_account_is_no_trust(faked: Client) -> None:
+    role = make_role(faked, "foreign", SAGEMAKER)
+    condition = {"aws:SourceAccount": "111111111111"}
+    faked("iam").update_assume_role_policy(
+        RoleName="foreign", PolicyDocument=trust(SAGEMAKER, StringEquals=condition)
+    )
+    assert "Could not assume role" in str(
+        refusal(faked("sagemaker").create_training_job, **training_job("y", role))
+    )
+
+
+def function(role: str) -> dict[str, Any]:
+    return {
+        "FunctionName": "f",
+        "Role": role,
+        "Code": {"ZipFile": b"PK\x05\x06" + bytes(18)},
+        "Runtime": "python3.12",
+        "Handler": "index.handler",
+    }
+
+
+def test_a_function_needs_the_right_to_hand_over_its_role(faked: Client, user: User) -> None:
+    role = make_role(faked, "runner", "lambda.amazonaws.com")
+    create = allow("lambda:CreateFunction", f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:f")
+    error = refusal(user(create)("lambda").create_function, **function(role))
+    assert f"iam:PassRole on resource: {role}" in str(error)
+    user(create, passing(role, "lambda.amazonaws.com"))("lambda").create_function(**function(role))
+
+
+def test_lambda_does_not_take_a_role_that_does_not_trust_it(faked: Client) -> None:
+    error = refusal(faked("lambda").create_function, **function(make_role(faked, "trainer", SAGEMAKER)))
+    assert code(error) == "InvalidParameterValueException"
+    assert "cannot be assumed by Lambda" in str(error)
+
+
+# ------------------------------------------------------------------------------------- condition keys and resources
+
+
+def test_metrics_can_be_limited_to_a_namespace(user: User) -> None:
+    condition = {"cloudwatch:namespace": "Upkeep"}
+    cloudwatch = user(allow("cloudwatch:PutMetricData", "*", StringEquals=condition))("cloudwatch")
+    datum = [{"MetricName": "Rows", "Value": 1.0}]
+    cloudwatch.put_metric_data(Namespace="Upkeep", MetricData=datum)
+    error = refusal(cloudwatch.put_metric_data, Namespace="Other", MetricData=datum)
+    assert "not authorized to perform: cloudwatch:PutMetricData" in str(error)
+
+
+def test_a_rule_of_the_default_bus_is_named_without_the_bus(user: User) -> None:
+    rule = f"arn:aws:events:{REGION}:{ACCOUNT}:rule/mine"
+    events = user(allow(["events:PutRule", "events:ListTargetsByRule"], rule))("events")
+    events.put_rule(Name="mine", EventPattern='{"source": ["a"]}')
+    events.list_targets_by_rule(Rule="mine")
+    assert (
+        code(refusal(events.put_rule, Name="other", EventPattern='{"source": ["a"]}'))
+        == "AccessDeniedException"
+    )
+
+
+def test_log_policies_match_as_on_aws(user: User) -> None:
+    group = f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:/upkeep/x:*"
+    logs = user(allow("logs:*", group))("logs")
+    logs.create_log_group(logGroupName="/upkeep/x")
+    logs.create_log_stream(logGroupName="/upkeep/x", logStreamName="s")
+    assert code(refusal(logs.create_log_group, logGroupName="/upkeep/y")) == "AccessDeniedException"
+
+
+# ------------------------------------------------------------------------------------------------- state machines
+
+TRAINING_RULE = f"arn:aws:events:{REGION}:{ACCOUNT}:rule/StepFunctionsGetEventsForSageMakerTrainingJobsRule"
+MANAGED_RULE = allow(["events:PutTargets", "events:PutRule", "events:DescribeRule"], TRAINING_RULE)
+JOB_RIGHTS = allow(
+    [
+        "sagemaker:CreateTrainingJob",
+        "sagemaker:DescribeTrainingJob",
+        "sagemaker:StopTrainingJob",
+        "sagemaker:AddTags",
+    ],
+    f"{PREFIX}training-job/*",
+)
+
+
+def machine(faked: Client, name: str, task: dict[str, Any], *statements: dict[str, Any]) -> str:
+    """A state machine of one task, whose role may do what the statements say."""
+    role = make_role(faked, f"{name}-machine", "states.amazonaws.com", *statements)
+    definition = {"StartAt": "Do", "States": {"Do": {"Type": "Task", "End": True, **task}}}
+    arn: str = faked("stepfunctions").create_state_machine(
+        name=name, definition=json.dumps(definition), roleArn=role
+    )["stateMachineArn"]
+    return arn
+
+
+def run(faked: Client, arn: str) -> dict[str, Any]:
+    """Start an execution and wait for its end."""
+    states = faked("stepfunctions")
+    execution = states.start_execution(stateMachineArn=arn, input="{}")["executionArn"]
+    return ended(states, execution)
+
+
+def ended(states: Any, execution: str) -> dict[str, Any]:
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        description: dict[str, Any] = states.describe_execution(executionArn=execution)
+        if description["status"] != "RUNNING":
+            return description
+        time.sleep(0.05)
+    raise AssertionError(f"{execution} still runs")
+
+
+def sync(faked: Client, name: str) -> dict[str, Any]:
+    role = make_role(faked, "trainer", SAGEMAKER)
+    return {
+        "Resource": "arn:aws:states:::sagemaker:createTrainingJob.sync",
+        "Parameters": training_job(name, role),
+    }
+
+
+def test_run_a_job_waits_for_the_job_and_gives_its_description(faked: Client) -> None:
+    trainer = make_role(faked, "trainer", SAGEMAKER)
+    arn = machine(faked, "sync-ok", sync(faked, "sync-ok"), JOB_RIGHTS, MANAGED_RULE, passing(trainer))
+    result = run(faked, arn)
+    assert result["status"] == "SUCCEEDED", result.get("cause")
+    output = json.loads(result["output"])
+    assert output["TrainingJobStatus"] == "Completed"
+    assert isinstance(output["CreationTime"], int)
+
+
+def test_run_a_job_marks_the_job_as_its_own(faked: Client) -> None:
+    trainer = make_role(faked, "trainer", SAGEMAKER)
+    arn = machine(faked, "sync-tags", sync(faked, "sync-tags"), JOB_RIGHTS, MANAGED_RULE, passing(trainer))
+    run(faked, arn)
+    tags = faked("sagemaker").list_tags(ResourceArn=f"{PREFIX}training-job/sync-tags")["Tags"]
+    assert {"Key": "MANAGED_BY_AWS", "Value": "STARTED_BY_STEP_FUNCTIONS"} in tags
+
+
+def test_a_failed_job_fails_the_task_with_its_description_as_the_cause(faked: Client) -> None:
+    trainer = make_role(faked, "trainer", SAGEMAKER)
+    arn = machine(faked, "sync-fail", sync(faked, "sync-fail"), JOB_RIGHTS, MANAGED_RULE, passing(trainer))
+    result = run(faked, arn)
+    assert (result["status"], result["error"]) == ("FAILED", "States.TaskFailed")
+    assert json.loads(result["cause"])["FailureReason"] == "AlgorithmError: told to"
+
+
+def test_a_task_may_not_train_without_the_right_of_its_role(faked: Client) -> None:
+    trainer = make_role(faked, "trainer", SAGEMAKER)
+    arn = machine(faked, "sync-no", sync(faked, "sync-no"), MANAGED_RULE, passing(trainer))
+    result = run(faked, arn)
+    assert result["error"] == "SageMaker.AmazonSageMakerException"
+    assert "sync-no-machine" in result["cause"]
+    assert "not authorized to perform: sagemaker:CreateTrainingJob" in result["cause"]
+
+
+def test_a_task_may_not_hand_over_a_role_without_the_right(faked: Client) -> None:
+    arn = machine(faked, "sync-pass", sync(faked, "sync-pass"), JOB_RIGHTS, MANAGED_RULE)
+    assert "not authorized to perform: iam:PassRole" in run(faked, arn)["cause"]
+
+
+def test_a_task_may_not_tag_its_job_without_the_right(faked: Client) -> None:
+    trainer = make_role(faked, "trainer", SAGEMAKER)
+    untagged = allow(["sagemaker:CreateTrainingJob", "sagemaker:DescribeTrainingJob"], "*")
+    arn = machine(faked, "sync-tag", sync(faked, "sync-tag"), untagged, MANAGED_RULE, passing(trainer))
+    assert "sagemaker:AddTags" in run(faked, arn)["cause"]
+
+
+def test_a_machine_that_waits_for_jobs_needs_the_managed_rule_when_it_is_created(faked: Client) -> None:
+    with pytest.raises(ClientError, match="is not authorized to create managed-rule"):
+        machine(faked, "sync-rule", sync(faked, "sync-rule"), JOB_RIGHTS)
+
+
+def test_a_machine_needs_a_role_that_trusts_step_functions(faked: Client) -> None:
+    role = make_role(faked, "trainer", SAGEMAKER)
+    definition = json.dumps({"StartAt": "A", "States": {"A": {"Type": "Succeed"}}})
+    error = refusal(
+        faked("stepfunctions").create_state_machine, name="x", definition=definition, roleArn=role
+    )
+    assert code(error) == "AccessDeniedException"
+
+
+def test_a_stopped_execution_stops_its_job(faked: Client) -> None:
+    trainer = make_role(faked, "trainer", SAGEMAKER)
+    name = "sync-wait"
+    arn = machine(faked, name, sync(faked, name), JOB_RIGHTS, MANAGED_RULE, passing(trainer))
+    states = faked("stepfunctions")
+    execution = states.start_execution(stateMachineArn=arn, input="{}")["executionArn"]
+    job_status(faked, name, "InProgress")
+    states.stop_execution(executionArn=execution)
+    job_status(faked, name, "Stopped")
+
+
+def test_a_task_out_of_time_stops_its_job(faked: Client) -> None:
+    trainer = make_role(faked, "trainer", SAGEMAKER)
+    name = "sync-wait-timeout"
+    task = sync(faked, name) | {"TimeoutSeconds": 1}
+    arn = machine(faked, name, task, JOB_RIGHTS, MANAGED_RULE, passing(trainer))
+    assert run(faked, arn)["error"] == "States.Timeout"
+    job_status(faked, name, "Stopped")
+
+
+def job_status(faked: Client, name: str, wanted: str) -> None:
+    deadline = time.monotonic() + 10
+    status = ""
+    while status != wanted:
+        assert time.monotonic() < deadline, f"{name} is {status}, not {wanted}"
+        time.sleep(0.05)
+        try:
+            status = faked("sagemaker").describe_training_job(TrainingJobName=name)["TrainingJobStatus"]
+        except ClientError:
+            status = "missing"
+
+
+def test_the_sdk_integration_answers_with_times_as_text(faked: Client) -> None:
+    task = {
+        "Resource": "arn:aws:states:::aws-sdk:sagemaker:describeEndpoint",
+        "Parameters": {"EndpointName": "there"},
+    }
+    arn = machine(faked, "sdk-ok", task, allow("sagemaker:DescribeEndpoint", "*"))
+    output = json.loads(run(faked, arn)["output"])
+    assert output["EndpointStatus"] == "InService"
+    assert output["CreationTime"] == "2023-11-14T22:13:20.500Z"
+
+
+def test_the_sdk_integration_fails_with_the_services_exception(faked: Client) -> None:
+    task = {
+        "Resource": "arn:aws:states:::aws-sdk:sagemaker:describeEndpoint",
+        "Parameters": {"EndpointName": "missing"},
+    }
+    result = run(faked, machine(faked, "sdk-missing", task, allow("sagemaker:DescribeEndpoint", "*")))
+    assert result["error"] == "SageMaker.SageMakerException"
+    assert "Could not find endpoint" in result["cause"]
+
+
+def test_the_sdk_integration_runs_under_the_machines_role(faked: Client) -> None:
+    task = {
+        "Resource": "arn:aws:states:::aws-sdk:sagemaker:describeEndpoint",
+        "Parameters": {"EndpointName": "there"},
+    }
+    result = run(faked, machine(faked, "sdk-no", task))
+    assert "not authorized to perform: sagemaker:DescribeEndpoint" in result["cause"]
+
+
+@pytest.mark.parametrize(
+    ("resource", "parameters", "action"),
+    [
+        ("lambda:invoke", {"FunctionName": "f", "Payload": {}}, "lambda:InvokeFunction"),
+        ("sns:publish", {"TopicArn": f"arn:aws:sns:{REGION}:{ACCOUNT}:t", "Message": "m"}, "sns:Publish"),
+        (
+            "events:putEvents",
+            {"Entries": [{"Source": "a", "DetailType": "b", "Detail": {}}]},
+            "events:PutEvents",
+        ),
+        ("sqs:sendMessage", {"QueueUrl": "http://localhost/0/q", "MessageBody": "m"}, "sqs:SendMessage"),
+    ],
+)
+def test_other_tasks_need_the_right_of_the_machines_role(
+    faked: Client, resource: str, parameters: dict[str, Any], action: str
+) -> None:
+    task = {"Resource": f"arn:aws:states:::{resource}", "Parameters": parameters}
+    result = run(faked, machine(faked, resource.replace(":", "-"), task))
+    assert f"not authorized to perform: {action}" in result["cause"]
+
+
+def test_an_event_is_put_when_the_machines_role_may(faked: Client) -> None:
+    entry = {"Source": "a", "DetailType": "b", "Detail": "{}"}
+    task = {"Resource": "arn:aws:states:::events:putEvents", "Parameters": {"Entries": [entry]}}
+    bus = f"arn:aws:events:{REGION}:{ACCOUNT}:event-bus/default"
+    assert (
+        run(faked, machine(faked, "put-events", task, allow("events:PutEvents", bus)))["status"]
+        == "SUCCEEDED"
+    )
+
+
+# --------------------------------------------------------------------------------------------------- alarm events
+
+
+def test_an_alarm_that_changes_state_puts_an_event(faked: Client) -> None:
+    queue = faked("sqs").create_queue(QueueName="alarm-events")["QueueUrl"]
+    arn = f"arn:aws:sqs:{REGION}:{ACCOUNT}:alarm-events"
+    sender = {
+        "Effect": "Allow",
+        "Principal": {"Service": "events.amazonaws.com"},
+        "Action": "sqs:SendMessage",
+    }
+    faked("sqs").set_queue_attributes(
+        QueueUrl=queue, Attributes={"Policy": policy(sender | {"Resource": arn})}
+    )
+    pattern = {"source": ["aws.cloudwatch"], "detail-type": ["CloudWatch Alarm State Change"]}
+    faked("events").put_rule(Name="alarms", EventPattern=json.dumps(pattern))
+    faked("events").put_targets(Rule="alarms", Targets=[{"Id": "1", "Arn": arn}])
+    faked("cloudwatch").put_metric_alarm(
+        AlarmName="late",
+        Namespace="Upkeep",
+        MetricName="Late",
+        Statistic="Sum",
+        Period=60,
+        EvaluationPeriods=1,
+        Threshold=1,
+        ComparisonOperator="GreaterThanThreshold",
+    )
+    faked("cloudwatch").set_alarm_state(AlarmName="late", StateValue="ALARM", StateReason="test")
+    messages = faked("sqs").receive_message(QueueUrl=queue, WaitTimeSeconds=5)["Messages"]
+    detail = json.loads(messages[0]["Body"])["detail"]
+    assert (detail["alarmName"], detail["state"]["value"]) == ("late", "ALARM")
+
+
+# --------------------------------------------------------------------------------------------------- MiniStack itself
+
+
+def test_a_moved_seam_is_named() -> None:
+    from sandbox import seam
+
+    seam.check()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(seam.RELIED_ON, "core.arn", "parse_arn no_such_name")
+        with pytest.raises(RuntimeError, match=r"moved ministack\.core\.arn\.no_such_name; sandbox/seam"):
+            seam.check()
