@@ -19,11 +19,11 @@ class Refusal:
 
 def refused(paths: Iterable[Path], spec: ModelSpec) -> list[Refusal]:
     """The files that do not keep the model's data contract."""
-    from training import checks
+    from training.checks import check_file  # late: it loads DuckDB
 
     found = []
     for path in paths:
-        verdict = checks.check_file(path, spec)
+        verdict = check_file(path, spec)
         if not verdict.ok:
             found.append(Refusal(path, verdict.reason))
     return found

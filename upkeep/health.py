@@ -71,12 +71,12 @@ class Health:
         }
 
 
-def read(context: Clients, prefix: str) -> Health:
-    """Ask AWS about everything in the stack; `prefix` is what the names of its alarms begin with."""
+def read(context: Clients) -> Health:
+    """Ask AWS about everything in the stack."""
     outputs = context.outputs
     return Health(
         models=tuple(read_model(context, model) for model in outputs.models.values()),
-        alarms=tuple(read_alarms(context, prefix)),
+        alarms=tuple(read_alarms(context, f"{outputs.prefix}-")),
         queued=queue_depth(context, outputs.intake_queue_url),
         dead_letters=queue_depth(context, outputs.intake_dead_letters_url),
     )

@@ -49,6 +49,14 @@ class StackOutputs:
     dashboard_url: str = ""
     raw: Mapping[str, Any] = field(default_factory=dict)
 
+    @property
+    def prefix(self) -> str:
+        """What the names of the stack's resources begin with: `upkeep-<stack>`, or shorter."""
+        for name, model in self.models.items():
+            if model.endpoint.endswith(f"-{name}"):
+                return model.endpoint.removesuffix(f"-{name}")
+        return self.data_bucket.rpartition("-data-")[0]
+
     def model(self, name: str | None) -> ModelOutputs:
         """The named model, or the only one when no name is given.
 

@@ -1,8 +1,8 @@
 """Deletes what the workflows created and Pulumi does not know: versions, releases, jobs, their logs.
 
 `sweep` goes before the stack is destroyed (a registry group must be empty to be deleted), `sweep_after` goes
-after it (what serves may be deleted only once the endpoint is gone). Both may be repeated; what is gone already is
-no error.
+after it (what serves may be deleted only once the endpoint is gone). Both may be repeated; what is gone
+already is no error.
 """
 
 from __future__ import annotations

@@ -43,7 +43,7 @@ def logs(
         raise UpkeepError("Name one of --run, --endpoint and --function, not several.")
     there = context.load(stack, port)
     if function is not None:
-        place = function_place(there.stack, function)
+        place = function_place(there.outputs.prefix, function)
     else:
         place = _model_place(there, there.model(model), run, endpoint=endpoint)
     lines: Iterable[Line] = (
@@ -52,16 +52,16 @@ def logs(
     _show(lines, as_json=as_json)
 
 
-def function_place(stack: str, name: str) -> Place:
+def function_place(prefix: str, name: str) -> Place:
     """Where a function logs; its short name is enough.
 
     Raises:
         UpkeepError: There is no such function.
     """
-    short = name.removeprefix(f"upkeep-{stack}-")
+    short = name.removeprefix(f"{prefix}-")
     if short not in FUNCTIONS:
         raise UpkeepError(f"--function: found {name!r}, allowed: {', '.join(FUNCTIONS)}.")
-    return Place(f"{logbook.FUNCTION_GROUP}upkeep-{stack}-{short}")
+    return Place(f"{logbook.FUNCTION_GROUP}{prefix}-{short}")
 
 
 def _model_place(there: Context, target: ModelOutputs, run: str | None, *, endpoint: bool) -> Place:

@@ -24,7 +24,7 @@ from upkeep.outputs import ModelOutputs
 
 
 def push(
-    files: Annotated[list[Path], typer.Argument(help="CSV, Parquet or JSON-lines files.", metavar="FILE...")],
+    files: Annotated[list[Path], typer.Argument(help="CSV files.", metavar="FILE...")],
     model: Model = None,
     wait: Annotated[
         bool, typer.Option("--wait", "-w", help="Follow the files until the new version answers.")
@@ -42,7 +42,7 @@ def push(
     """Push data files to a model; a retraining follows, and a release if the new model is better.
 
     Exit codes with --wait: 0 released (or nothing new), 1 failed or timed out, 3 refused by the gate, 4 a
-    file was quarantined, 5 waiting for a person's approval. Files that the local check refuses are not pushed: 4.
+    file was quarantined, 5 waiting for a person's approval. Files refused by the check here: 4.
     """
     there = context.load(stack, port)
     target = there.model(model)

@@ -13,7 +13,7 @@ from upkeep.health import Health, ModelHealth
 def status(stack: Stack = None, port: Port = None, as_json: AsJson = False) -> None:
     """Show what each model's endpoint serves, its last run, alarms that are not OK, and the queues."""
     there = context.load(stack, port)
-    found = health.read(there, f"upkeep-{there.stack}")
+    found = health.read(there)
     if as_json:
         render.show_json({"stack": there.stack, "region": there.region, **found.to_json()})
         return
