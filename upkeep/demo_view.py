@@ -26,6 +26,7 @@ _MARKS = {follow.RELEASED: GOOD, follow.REFUSED: STOPPED, follow.QUARANTINED: ST
 _NAME_WIDTH = 10
 _WIDTH = 108
 _INDENT = " " * (_NAME_WIDTH + 5)
+_COMMAND_WIDTH = 50
 _REFRESH_PER_SECOND = 10
 
 
@@ -107,18 +108,20 @@ class DemoView:
             self._out.print(Text(f"✘ {problem}", style="red"))
         if not problems:
             live = sum(push.outcome == follow.RELEASED for push in story.months)
-            versions = "one version" if live == 1 else f"{live} versions"
+            versions = "1 version" if live == 1 else f"{live} versions"
             line = Text("✔ ", style="green")
             line.append(
                 f"{versions} released, nothing got worse, {seconds(story.seconds)} in all.", style="bold"
             )
             self._out.print(line)
         self._out.print()
-        width = max((len(command) for command, _ in next_steps), default=0)
         for command, why in next_steps:
             line = Text("  ")
-            line.append(f"{command:<{width}}", style="cyan")
-            line.append(f"   {why}", style="dim")
+            line.append(f"{command:<{_COMMAND_WIDTH}}", style="cyan")
+            if len(command) > _COMMAND_WIDTH:
+                self._out.print(line)
+                line = Text(" " * (_COMMAND_WIDTH + 2))
+            line.append(f"  {why}", style="dim")
             self._out.print(line)
 
     def gap(self) -> None:
