@@ -12,14 +12,28 @@ class Platform(Protocol):
     Every method is synchronous and may be called from several worker threads at once.
     """
 
-    account_id: str
-    region: str
-    endpoint_url: str
-    root: Path
-    """Working directory for the trees of jobs and endpoints.
+    @property
+    def account_id(self) -> str:
+        """Twelve digits."""
+        ...
 
-    Keep it short: a unix socket's path ends at 107 bytes.
-    """
+    @property
+    def region(self) -> str:
+        """Such as us-east-1."""
+        ...
+
+    @property
+    def endpoint_url(self) -> str:
+        """Where containers find AWS."""
+        ...
+
+    @property
+    def root(self) -> Path:
+        """Working directory for the trees of jobs and endpoints.
+
+        Keep it short: a unix socket's path ends at 107 bytes.
+        """
+        ...
 
     def role_credentials(self, role_arn: str, session_name: str) -> dict[str, str]:
         """Assume a role for SageMaker; returns AWS_* variables.

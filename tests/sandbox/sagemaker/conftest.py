@@ -14,6 +14,6 @@ def service(tmp_path: Path) -> Iterator[Service]:
     made = Service(tmp_path / "r")
     yield made
     made.close()
-    assert not [path for path in made.platform.root.iterdir()], "a tree was left behind"
+    assert not list(made.platform.root.iterdir()), "a tree was left behind"
     assert not [thread.name for thread in threading.enumerate() if thread.name.startswith("sagemaker-")]
     assert not made.containers.running()
