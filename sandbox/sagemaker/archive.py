@@ -26,8 +26,8 @@ def pack(folder: Path, target: Path) -> None:
     ):
         for path in sorted(folder.rglob("*")):
             info = tar.gettarinfo(str(path), arcname=path.relative_to(folder).as_posix())
-            if not (info.isfile() or info.isdir() or info.issym()):
-                continue  # sockets and pipes are not artefacts
+            if info is None or info.isdev():
+                continue  # sockets, pipes and devices are not artefacts
             info.uid = info.gid = 0
             info.uname = info.gname = ""
             info.mtime = 0

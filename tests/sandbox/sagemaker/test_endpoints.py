@@ -66,7 +66,8 @@ def test_model_data_that_is_gone_at_the_start_fails_the_endpoint(service: Servic
     del service.platform.s3.objects["models", "one.tar.gz"]
     service("CreateEndpoint", EndpointName="shop", EndpointConfigName="c")
     reason = service.endpoint_status("shop", "Failed")["FailureReason"]
-    assert 'Failed to download model data for container "container_1" from URL: "s3://models/one.tar.gz"' in reason
+    assert 'Failed to download model data for container "container_1" from URL: "s3://models/one.tar.gz"' in
+    reason
 
 
 def test_an_archive_that_climbs_out_of_its_folder_fails_the_endpoint(service: Service) -> None:
@@ -265,7 +266,8 @@ def test_names_of_endpoints_and_their_configurations_are_checked(service: Servic
     assert error.message == f'Cannot create already existing endpoint "{ARN}".'
     error = service.error("CreateEndpoint", EndpointName="other", EndpointConfigName="nope")
     assert error.message == (
-        'Could not find endpoint configuration "arn:aws:sagemaker:us-east-1:000000000000:endpoint-config/nope".'
+        'Could not find endpoint configuration '
+        '"arn:aws:sagemaker:us-east-1:000000000000:endpoint-config/nope".'
     )
 
 

@@ -48,9 +48,7 @@ def ended(service: Service, name: str = "job-1") -> dict[str, Any]:
 
 def unpacked(s3: FakeS3, key: str) -> dict[str, bytes]:
     with tarfile.open(fileobj=io.BytesIO(s3.objects["artifacts", key])) as tar:
-        return {
-            member.name: file.read() for member in tar if (file := tar.extractfile(member)) is not None
-        }
+        return {member.name: file.read() for member in tar if (file := tar.extractfile(member)) is not None}
 
 
 def test_a_job_goes_through_the_documented_stages_and_leaves_its_artefacts(service: Service) -> None:
@@ -142,14 +140,20 @@ def test_a_role_that_may_not_write_the_artefact_fails_the_job(service: Service) 
     service.platform.s3.denied = ["artifacts/"]
     service("CreateTrainingJob", **request())
     reason = ended(service)["FailureReason"]
-    assert reason.startswith("ClientError: PutObject failed for s3://artifacts/training/flights/job-1/output/")
+    assert reason.startswith(
+        "ClientError: PutObject failed for s3://artifacts/training/flights/job-1/output/"
+    )
 
 
 def test_a_manifest_channel_holds_its_files_at_their_paths_below_the_prefix(service: Service) -> None:
     objects = service.platform.s3.objects
     objects["data", "accepted/flights/ab-2013-01.csv"] = b"jan"
     objects["data", "accepted/flights/cd-2013-02.csv"] = b"feb"
-    manifest = [{"prefix": "s3://data/"}, "accepted/flights/ab-2013-01.csv", "accepted/flights/cd-2013-02.csv"]
+    manifest = [
+        {"prefix": "s3://data/"},
+        "accepted/flights/ab-2013-01.csv",
+        "accepted/flights/cd-2013-02.csv",
+    ]
     objects["data", "manifests/flights/1.json"] = json.dumps(manifest).encode()
     found: dict[str, bytes] = {}
 
@@ -259,9 +263,7 @@ def test_metric_patterns_read_the_log_and_the_last_value_counts(service: Service
     service("CreateTrainingJob", **request(AlgorithmSpecification=algorithm))
     final = {metric["MetricName"]: metric["Value"] for metric in ended(service)["FinalMetricDataList"]}
     assert final == {"challenger:roc_auc": 0.72, "champion:roc_auc": 0.70}
-    put = {
-        (space, datum["MetricName"]): datum["Dimensions"] for space, datum in service.platform.metrics
-    }
+    put = {(space, datum["MetricName"]): datum["Dimensions"] for space, datum in service.platform.metrics}
     assert put[LOGS, "challenger:roc_auc"] == [{"Name": "TrainingJobName", "Value": "job-1"}]
     [(group, stream)] = [key for key in service.platform.logs if key[0] == LOGS]
     assert stream.startswith("job-1/algo-1-")
