@@ -66,8 +66,9 @@ def test_model_data_that_is_gone_at_the_start_fails_the_endpoint(service: Servic
     del service.platform.s3.objects["models", "one.tar.gz"]
     service("CreateEndpoint", EndpointName="shop", EndpointConfigName="c")
     reason = service.endpoint_status("shop", "Failed")["FailureReason"]
-    assert 'Failed to download model data for container "container_1" from URL: "s3://models/one.tar.gz"' in
-    reason
+    assert reason.startswith(
+        'Failed to download model data for container "container_1" from URL: "s3://models/'
+    )
 
 
 def test_an_archive_that_climbs_out_of_its_folder_fails_the_endpoint(service: Service) -> None:
@@ -118,9 +119,7 @@ def test_a_canary_takes_its_share_of_the_traffic_and_then_all_of_it(service: Ser
     service.platform.alarms["errors"] = "OK"
     service.model("two")
     service.config("c2", {"ModelName": "two"})
-    service(
-        "UpdateEndpoint", EndpointName="shop", EndpointConfigName="c2", DeploymentConfig=CANARY
-    )
+    service("UpdateEndpoint", EndpointName="shop", EndpointConfigName="c2", DeploymentConfig=CANARY)
     seen: list[bytes] = []
     share = 0.0
     while service("DescribeEndpoint", EndpointName="shop")["EndpointStatus"] == "Updating":
@@ -147,9 +146,7 @@ def test_an_alarm_during_the_canary_brings_the_old_configuration_back(service: S
     service.platform.alarms["errors"] = "OK"
     service.model("two")
     service.config("c2", {"ModelName": "two"})
-    service(
-        "UpdateEndpoint", EndpointName="shop", EndpointConfigName="c2", DeploymentConfig=CANARY
-    )
+    service("UpdateEndpoint", EndpointName="shop", EndpointConfigName="c2", DeploymentConfig=CANARY)
     with within() as wait:
         wait(lambda: "PendingDeploymentSummary" in service("DescribeEndpoint", EndpointName="shop"))
     service.platform.alarms["errors"] = "ALARM"
@@ -266,12 +263,12 @@ def test_names_of_endpoints_and_their_configurations_are_checked(service: Servic
     assert error.message == f'Cannot create already existing endpoint "{ARN}".'
     error = service.error("CreateEndpoint", EndpointName="other", EndpointConfigName="nope")
     assert error.message == (
-        'Could not find endpoint configuration '
+        "Could not find endpoint configuration "
         '"arn:aws:sagemaker:us-east-1:000000000000:endpoint-config/nope".'
     )
 
 
-def test_deleting_the_configuration_in_service_is_allowed_and_breaks_the_next_update(service: Service) -> None:
+def test_deleting_the_configuration_in_service_breaks_the_next_update(service: Service) -> None:
     service.endpoint()
     service.config("c2", {"ModelName": "one"})
     service("DeleteEndpointConfig", EndpointConfigName="one-config")

@@ -71,7 +71,7 @@ def test_the_answer_names_the_variant_and_keeps_the_containers_custom_attributes
     service.endpoint()
     server(service).reply = lambda body, headers: (
         201,
-        {"content-type": "application/json", "x-amzn-sagemaker-custom-attributes": "v=2", "server": "gunicorn"},
+        {"content-type": "application/json", "x-amzn-sagemaker-custom-attributes": "v=2", "server": "g"},
         b"{}",
     )
     assert service.invoke("shop") == (
@@ -92,9 +92,10 @@ def test_a_containers_error_becomes_a_model_error_with_the_original_inside(servi
     error = json.loads(body)
     assert (status, headers["x-amzn-ErrorType"]) == (424, "ModelError")
     assert (error["OriginalStatusCode"], error["OriginalMessage"]) == (415, "no such format")
-    assert error["Message"].startswith('Received client error (415) from primary with message "no such
-    format"') assert error["LogStreamArn"] == (
-    "arn:aws:logs:us-east-1:000000000000:log-group:/aws/sagemaker/Endpoints/shop" )
+    words = 'Received client error (415) from primary with message "no such format". See https://us-east-1'
+    assert error["Message"].startswith(words)
+    group = "/aws/sagemaker/Endpoints/shop"
+    assert error["LogStreamArn"] == f"arn:aws:logs:us-east-1:000000000000:log-group:{group}"
 
 
 def test_an_answer_that_takes_too_long_is_a_model_error_without_a_status(service: Service) -> None:
@@ -170,7 +171,9 @@ def test_a_captured_invocation_is_one_line_in_the_documented_form(service: Servi
     )
     service.sagemaker.flush()
     [(key, [line])] = captured(service).items()
-    assert re.fullmatch(r"capture/flights/shop/AllTraffic/\d{4}/\d\d/\d\d/\d\d/\d\d-\d\d-\d{3}-[-0-9a-f]{36}\.jsonl", key)
+    hour, name = key.removeprefix("capture/flights/shop/AllTraffic/").rsplit("/", 1)
+    assert re.fullmatch(r"\d{4}/\d\d/\d\d/\d\d", hour)
+    assert re.fullmatch(r"\d\d-\d\d-\d{3}-[-0-9a-f]{36}\.jsonl", name)
     metadata = line["eventMetadata"]
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", metadata.pop("inferenceTime"))
     assert re.fullmatch(r"[-0-9a-f]{36}", metadata.pop("eventId"))
