@@ -271,7 +271,12 @@ def _install_sources(uv: _Uv, sources: list[str]) -> list[str]:
     stand_in = uv.root / "bin" / "no-compiler"
     stand_in.write_text(COMPILER_STAND_IN)
     stand_in.chmod(0o755)
-    uv.run("build the toolkits", *arguments, CC=str(stand_in), LDSHARED=str(stand_in))
+    # Not through uv's cache: what is built here is no use where a compiler is installed later.
+    uv.run("build the toolkits", "--no-cache", *arguments, CC=str(stand_in), LDSHARED=str(stand_in))
+    for library in _site_packages(uv.root).glob("gethostname.*"):
+        library.unlink()
+    # Imported at every start and used for MPI alone, which preloads the file.
+    (_site_packages(uv.root) / "gethostname.py").touch()
     return ["no C compiler here: the toolkits lack their host name library, which only MPI jobs use"]
 
 
@@ -315,7 +320,8 @@ def main() -> int:
     except ImageError as error:
         print(f"image: {error}", file=sys.stderr)
         return 1
-    print(f"image: {image.root} ({len(image.gaps) or 'no'} gaps)")
+    gaps = len(image.gaps)
+    print(f"image: {image.root} ({gaps or 'no'} gap{'' if gaps == 1 else 's'})")
     return 0
 
 

@@ -47,7 +47,7 @@ def _works(python: Path, mode: Mode) -> bool:
     try:
         # Standard input stays open while the probe runs: its end would mean that the sandbox is gone.
         with subprocess.Popen(
-            [str(python), "-I", "-S", str(SUPERVISOR), mode, "true"],
+            [str(python), "-I", "-S", str(SUPERVISOR), mode, str(python), "-I", "-S", "-c", "pass"],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
