@@ -42,14 +42,15 @@ class Answerer:
             chosen = codecs.negotiate(accept)
             matrix = codecs.decode(body, content_type, self._columns, self._model.encoder)
             predictions = answers(self._model, self._model.scores(matrix))
-            return Answer(HTTPStatus.OK, chosen, codecs.ENCODERS[chosen](predictions, self._meta), self._headers)
+            return Answer(
+                HTTPStatus.OK, chosen, codecs.ENCODERS[chosen](predictions, self._meta), self._headers
+            )
         except RequestError as error:
             return Answer(error.status, codecs.JSON, error.body(), self._headers)
-        except Exception:
-            # The server would answer an HTML page; the log keeps the trace, the client gets none.
+        except Exception:  # noqa: BLE001 - the server would answer an HTML page; the log keeps the trace
             _log.exception("a request could not be answered")
-            error = RequestError(
+            failure = RequestError(
                 HTTPStatus.INTERNAL_SERVER_ERROR,
                 f"the model {self._meta['model']} could not answer; the endpoint's log has the reason",
             )
-            return Answer(error.status, codecs.JSON, error.body(), self._headers)
+            return Answer(failure.status, codecs.JSON, failure.body(), self._headers)

@@ -1,15 +1,17 @@
 """Content types of requests and answers: a table of decoders and one of encoders.
 
 Requests:
-    text/csv: one row per line, cells in the order of the spec's features. A first line that names columns is a
-        header; then the order is free and the spec's time and target columns may be there (they are ignored), so
-        that a training file can be scored as it is. ``text/csv; header=present`` or ``absent`` settles the matter.
+    text/csv: one row per line, cells in the order of the spec's features. A first line that names columns is
+    a
+        header; then the order is free and the spec's time and target columns may be there (they are ignored),
+        so that a training file can be scored as it is. ``text/csv; header=present`` or ``absent`` settles the
+        matter.
     application/json: ``{"instances": [{"carrier": "UA", ...}, ...]}``, or the list alone.
     application/jsonlines (also application/x-jsonlines, application/x-ndjson): one such object per line.
 
-An absent key, null, and an empty cell are missing values, which only nullable features may have. A key or column
-the spec does not know is refused: a misspelt nullable feature would be predicted as missing without a word.
-Anything pickled (application/x-npy) is refused; reading it could run code.
+An absent key, null, and an empty cell are missing values, which only nullable features may have. A key or
+column the spec does not know is refused: a misspelt nullable feature would be predicted as missing without a
+word. Anything pickled (application/x-npy) is refused; reading it could run code.
 """
 
 from __future__ import annotations
@@ -26,7 +28,8 @@ from typing import Any, NoReturn
 import numpy as np
 
 from inference.errors import RequestError, bad_request
-from training.features import FeatureEncoder, ValueRefusedError, shown
+from training.features import FeatureEncoder, ValueRefusedError
+from training.words import cut, shown
 
 CSV, JSON, JSONLINES = "text/csv", "application/json", "application/jsonlines"
 _JSONLINES_NAMES = (JSONLINES, "application/x-jsonlines", "application/x-ndjson")
@@ -122,7 +125,8 @@ def _text(body: bytes | str, parameters: Mapping[str, str]) -> str:
     if len(body) > MAX_BODY_BYTES:
         raise RequestError(
             HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-            f"the body has {len(body):,} bytes, at most {MAX_BODY_BYTES:,} are taken; send fewer rows per request",
+            f"the body has {len(body):,} bytes, at most {MAX_BODY_BYTES:,} are taken; send fewer rows per "
+            f"request",
         )
     charset = parameters.get("charset", "utf-8")
     if charset not in ("utf-8", "utf8", "us-ascii", "ascii"):
@@ -136,9 +140,7 @@ def _text(body: bytes | str, parameters: Mapping[str, str]) -> str:
             raise bad_request(f"the body is not UTF-8 text: byte {error.start} cannot be read") from error
     # The server in front of us has decoded it already and replaced what it could not read.
     if _REPLACEMENT in body:
-        raise bad_request(
-            f"the body is not UTF-8 text: character {body.index(_REPLACEMENT)} cannot be read"
-        )
+        raise bad_request(f"the body is not UTF-8 text: character {body.index(_REPLACEMENT)} cannot be read")
     return body.removeprefix("\ufeff")
 
 
@@ -194,11 +196,9 @@ def _check_names(names: Sequence[str], columns: Columns, where: str, encoder: Fe
 
 def _refuse_unknown(name: str, columns: Columns, where: str) -> NoReturn:
     near = difflib.get_close_matches(name, columns.features, n=1)
-    hint = f"; did you mean {near[0]!r}?" if near else ""
+    hint = f" (did you mean {near[0]!r}?)" if near else ""
     raise bad_request(
-        f"{where}: unknown column {shown(name)}{hint} Allowed: {', '.join(columns.features)}"
-        if hint
-        else f"{where}: unknown column {shown(name)}; allowed: {', '.join(columns.features)}",
+        f"{where}: unknown column {shown(name)}{hint}; allowed: {', '.join(columns.features)}",
         column=_short(name),
     )
 
@@ -255,7 +255,9 @@ def _load(text: str, where: str) -> Any:
     try:
         return json.loads(text, object_pairs_hook=_object, parse_constant=_refuse_constant)
     except json.JSONDecodeError as error:
-        raise bad_request(f"{where}: no JSON: {error.msg} at line {error.lineno}, column {error.colno}") from error
+        raise bad_request(
+            f"{where}: no JSON: {error.msg} at line {error.lineno}, column {error.colno}"
+        ) from error
     except RecursionError as error:
         raise bad_request(f"{where}: nested too deeply; rows are flat objects") from error
     except ValueError as error:  # an integer of thousands of digits
@@ -287,7 +289,7 @@ def _short(value: Any) -> Any:
     if isinstance(value, float):
         return value if abs(value) <= np.finfo(np.float64).max else repr(value)
     text = str(value) if isinstance(value, str) else shown(value)
-    return text if len(text) <= 60 else text[:57] + "..."  # noqa: PLR2004 - as in shown()
+    return cut(text)
 
 
 def _encode_json(predictions: list[dict[str, Any]], meta: Mapping[str, str]) -> str:

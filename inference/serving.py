@@ -1,8 +1,8 @@
 """The two functions the serving container calls.
 
-``transform_fn`` returns a response instead of raising: the container turns every exception into a 500 HTML page.
-The container calls ``model_fn`` at the first request of each worker, and again for each request that arrives
-meanwhile, hence the lock.
+``transform_fn`` returns a response instead of raising: the container turns every exception into a 500 HTML
+page. The container calls ``model_fn`` at the first request of each worker, and again for each request that
+arrives meanwhile, hence the lock.
 """
 
 from __future__ import annotations

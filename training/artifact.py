@@ -1,11 +1,11 @@
-"""Stores a fitted model with all that is needed to serve and judge it, and loads it back only when it is unharmed.
+"""Stores a fitted model with all it takes to serve and judge it, and loads it back only when unharmed.
 
 The folder holds ``model.joblib`` (the estimator), ``spec.json``, ``features.json``, ``reference.json``,
-``sample.json`` and ``passport.json`` with the versions and the SHA-256 of the others. Nothing in it depends on the
-clock: the same inputs give the same bytes.
+``sample.json`` and ``passport.json`` with the versions and the SHA-256 of the others. Nothing in it depends
+on the clock: the same inputs give the same bytes.
 
-``FORMAT`` is raised whenever a reader of the previous number would misread the folder; the loader then refuses
-older models, and their champion has to be retrained.
+``FORMAT`` is raised whenever a reader of the previous number would misread the folder; the loader then
+refuses older models, and their champion has to be retrained.
 """
 
 from __future__ import annotations
@@ -31,7 +31,8 @@ FORMAT = 1
 MODEL, PASSPORT = "model.joblib", "passport.json"
 SIGNED = (MODEL, "spec.json", "features.json", "reference.json", "sample.json")
 ARCHIVE = "model.tar.gz"
-# A model beyond this does not fit the memory of the instances this stack uses; guards against unpacking bombs.
+# A model beyond this does not fit the memory of the instances this stack uses; guards against unpacking
+# bombs.
 MAX_UNPACKED_BYTES = 4 * 1024**3
 _LIBRARIES = ("scikit-learn", "numpy", "pandas", "joblib")
 
@@ -113,13 +114,15 @@ def load(folder: Path) -> Model:
         found = sha256(path) if path.is_file() else "no file"
         if found != passport["files"].get(name):
             raise ArtifactError(
-                f"{name}: found {found}, expected SHA-256 {passport['files'].get(name)}; the model was changed after "
+                f"{name}: found {found}, expected SHA-256 {passport['files'].get(name)}; the model was "
+                f"changed after "
                 "its training and is not loaded"
             )
     stored = passport["versions"].get("scikit-learn")
     if stored != version("scikit-learn"):
         raise ArtifactError(
-            f"the model was fitted with scikit-learn {stored}, this is {version('scikit-learn')}; train it again here"
+            f"the model was fitted with scikit-learn {stored}, this is {version('scikit-learn')}; train it "
+            f"again here"
         )
     import joblib
 

@@ -12,7 +12,8 @@ import numpy as np
 from models.spec import ModelSpec
 from training.errors import TrainingError
 
-# A forest of leaves with single rows weighs hundreds of megabytes on a few months of data and serves no better.
+# A forest of leaves with single rows weighs hundreds of megabytes on a few months of data and serves no
+# better.
 _FOREST_DEFAULTS = {"n_estimators": 100, "min_samples_leaf": 20, "n_jobs": -1}
 _LOGISTIC_DEFAULTS = {"max_iter": 1000}
 
@@ -110,13 +111,14 @@ def _prepared(model: Any, categorical: list[int], width: int) -> Any:
 
 
 def _own(path: str, hyperparameters: Mapping[str, Any], seed: int, categorical: list[int]) -> Any:
-    """A callable of the user's; ``random_state`` and ``categorical_features`` are passed when it takes them."""
+    """A callable of the user's; it gets ``random_state`` and ``categorical_features`` when it takes them."""
     module_name, _, name = path.rpartition(".")
     try:
         maker = getattr(importlib.import_module(module_name), name)
     except (ImportError, AttributeError) as error:
         raise TrainingError(
-            f"training.estimator: {path!r} cannot be imported: {error}; it must be a callable in the image or in "
+            f"training.estimator: {path!r} cannot be imported: {error}; it must be a callable in the image "
+            f"or in "
             "models/, for example models.<name>.estimator.build"
         ) from error
     offered = {"random_state": seed, "categorical_features": categorical}

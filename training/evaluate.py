@@ -29,7 +29,7 @@ def check_labels(labels: np.ndarray, spec: ModelSpec, rows: str) -> None:
     if spec.task == "binary" and not np.isin(values, (0.0, 1.0)).all():
         wrong = next(v for v in values if v not in (0.0, 1.0))
         raise TrainingError(f"{where} hold the label {wrong:g}; a binary label is 0 or 1")
-    if len(values) < 2:  # noqa: PLR2004 - one value is a constant
+    if len(values) < 2:
         value = values[0] if spec.task == "multiclass" else f"{values[0]:g}"
         raise TrainingError(f"{where} all have the label {value}; at least two different labels are needed")
 

@@ -1,10 +1,11 @@
 """Turns columns into the one float64 array every estimator here sees.
 
-The same fitted encoder works on a pandas frame in training and on plain Python rows in serving, where building a
-frame would cost more than the prediction itself. Its JSON form travels with the model as ``features.json``.
+The same fitted encoder works on a pandas frame in training and on plain Python rows in serving, where
+building a frame would cost more than the prediction itself. Its JSON form travels with the model as
+``features.json``.
 
-Codes: a category is its place in the sorted categories; one the encoder does not know is the code after the last;
-a missing value is NaN. Booleans are 0 and 1.
+Codes: a category is its place in the sorted categories; one the encoder does not know is the code after the
+last; a missing value is NaN. Booleans are 0 and 1.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from models.spec import Feature, ModelSpec
+from training.words import allowed, shown
 
 FORMAT = 1
 # HistGradientBoosting takes 255 categories per column at most; the code for unknown ones is one of them.
@@ -102,7 +104,7 @@ class FeatureEncoder:
 
     def encode_frame(self, frame: Any) -> np.ndarray:
         """Encode a pandas frame that holds at least the encoder's columns; values are not checked again."""
-        encoded = np.empty((len(frame), len(self.columns)), dtype=np.float64)
+        encoded: np.ndarray = np.empty((len(frame), len(self.columns)), dtype=np.float64)
         for position, column in enumerate(self.columns):
             series = frame[column.feature.name]
             if column.feature.type == "category":
@@ -131,32 +133,12 @@ class FeatureEncoder:
         encoded: list[list[float]] = []
         try:
             for row in rows:
-                encoded.append([c(v) for c, v in zip(converters, row, strict=True)])  # noqa: PERF401 - the count
+                # Not a comprehension over all rows: their number so far is the place of an error.
+                encoded.append([c(v) for c, v in zip(converters, row, strict=True)])  # noqa: PERF401
         except ValueRefusedError as error:
             error.row = len(encoded) + 1
             raise
         return np.array(encoded, dtype=np.float64).reshape(len(encoded), len(converters))
-
-
-def shown(value: object) -> str:
-    """A value as it appears in messages: quoted, and cut when long."""
-    text = "nothing" if value is None or value == "" else repr(value)
-    return text if len(text) <= 60 else text[:57] + "..."
-
-
-def allowed(feature: Feature) -> str:
-    """What a column takes, in words."""
-    if feature.type == "boolean":
-        text = "true or false"
-    elif feature.type == "category":
-        text = "one of " + ", ".join(feature.values) if feature.values else "a text"
-    elif feature.min is not None and feature.max is not None:
-        text = f"a number from {feature.min:g} to {feature.max:g}"
-    elif feature.min is not None:
-        text = f"a number of at least {feature.min:g}"
-    else:
-        text = "a number" if feature.max is None else f"a number of at most {feature.max:g}"
-    return text + (" or nothing" if feature.nullable else "")
 
 
 def _categories(feature: Feature, series: Any) -> tuple[str, ...]:
@@ -172,7 +154,8 @@ def _categories(feature: Feature, series: Any) -> tuple[str, ...]:
 def _encode_categories(series: Any, categories: tuple[str, ...]) -> np.ndarray:
     import pandas as pd
 
-    codes = pd.Index(categories, dtype=object).get_indexer(series.astype(object)).astype(np.float64)
+    found = pd.Index(categories, dtype=object).get_indexer(series.astype(object))
+    codes: np.ndarray = np.asarray(found, dtype=np.float64)
     codes[codes < 0] = len(categories)
     codes[series.isna().to_numpy()] = np.nan
     return codes

@@ -198,7 +198,8 @@ def _score_champion(
         return None, f"the champion needs the column {', '.join(missing)}, which the spec no longer has"
     if (champion.spec.task, champion.spec.target) != (spec.task, spec.target):
         return None, (
-            f"the champion predicts {champion.spec.target} ({champion.spec.task}), the challenger {spec.target} "
+            f"the champion predicts {champion.spec.target} ({champion.spec.task}), the challenger "
+            f"{spec.target} "
             f"({spec.task})"
         )
     try:

@@ -19,7 +19,8 @@ def main(environment: Mapping[str, str]) -> int:
     """Train as the environment says.
 
     Returns:
-        The exit code: 0, or 1 after the reason was written to the failure file and as the last line of the log.
+        The exit code: 0, or 1 after the reason was written to the failure file and as the last line of the
+        log.
     """
     try:
         settings = job_settings.load(environment)

@@ -13,7 +13,8 @@ import numpy as np
 
 from models.spec import ModelSpec
 from training.errors import TrainingError
-from training.features import BOOLEAN_TEXTS, shown
+from training.features import BOOLEAN_TEXTS
+from training.words import shown
 
 
 @dataclass(frozen=True)
@@ -95,7 +96,8 @@ def _read_file(path: Path, folder: Path, spec: ModelSpec) -> Any:
     missing = frame[spec.target].isna().to_numpy()
     if missing.any():
         raise TrainingError(
-            f"{name}: column {spec.target}: row {_first(missing)}: nothing found, expected a label in every row"
+            f"{name}: column {spec.target}: row {_first(missing)}: nothing found, expected a label in every "
+            f"row"
         )
     return frame
 

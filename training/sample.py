@@ -54,7 +54,7 @@ def answers(model: Model, scores: np.ndarray) -> list[dict[str, Any]]:
 
 def _plain(value: Any, kind: str) -> Any:
     """A value as JSON knows it; pandas marks missing ones with NaN or None."""
-    if value is None or value != value:  # noqa: PLR0124 - NaN is the only value unlike itself
+    if value is None or value != value:
         return None
     if kind == "category":
         return str(value)

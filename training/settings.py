@@ -10,7 +10,13 @@ from pathlib import Path
 from training.errors import TrainingError
 
 _FAILURE_FOLDER = "/opt/ml/output"
-_REQUIRED = ("SM_MODEL_DIR", "SM_OUTPUT_DATA_DIR", "SM_INPUT_CONFIG_DIR", "SM_CHANNEL_DATA", "SM_CHANNEL_SPEC")
+_REQUIRED = (
+    "SM_MODEL_DIR",
+    "SM_OUTPUT_DATA_DIR",
+    "SM_INPUT_CONFIG_DIR",
+    "SM_CHANNEL_DATA",
+    "SM_CHANNEL_SPEC",
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,13 +51,16 @@ def load(environment: Mapping[str, str]) -> Settings:
     missing = [name for name in _REQUIRED if not environment.get(name)]
     if missing:
         raise TrainingError(
-            f"not set: {', '.join(missing)}; train.py runs in a SageMaker training container with the channels "
+            f"not set: {', '.join(missing)}; train.py runs in a SageMaker training container with the "
+            f"channels "
             "code, spec and data"
         )
     given = _hyperparameters(Path(environment["SM_INPUT_CONFIG_DIR"]) / "hyperparameters.json")
     missing = [name for name in ("model", "run_id") if not given.get(name)]
     if missing:
-        raise TrainingError(f"hyperparameters: missing {', '.join(missing)}; found {', '.join(sorted(given))}")
+        raise TrainingError(
+            f"hyperparameters: missing {', '.join(missing)}; found {', '.join(sorted(given))}"
+        )
     champion = environment.get("SM_CHANNEL_CHAMPION")
     return Settings(
         model=given["model"],

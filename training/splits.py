@@ -26,9 +26,9 @@ class Split:
 def split(times: np.ndarray, rules: Training, champion_fitted_until: np.datetime64 | None) -> Split:
     """Choose the newest rows that neither model was fitted on.
 
-    Rows of one instant stay together. When the newest share begins before the champion's last fitted row, it is cut
-    to the rows after that one, so that the champion is not scored on rows it knows; when too few are left, the whole
-    share is held out for the challenger alone and the note says so.
+    Rows of one instant stay together. When the newest share begins before the champion's last fitted row, it
+    is cut to the rows after that one, so that the champion is not scored on rows it knows; when too few are
+    left, the whole share is held out for the challenger alone and the note says so.
 
     Args:
         times: Ascending times of all rows.
@@ -54,7 +54,8 @@ def _start_of_share(times: np.ndarray, share: float) -> int:
         start = int(np.searchsorted(times, times[target], side="right"))
     if start in (0, len(times)):
         raise TrainingError(
-            f"all {len(times):,} rows have the time {times[0]}; older rows to fit on and newer ones to evaluate on "
+            f"all {len(times):,} rows have the time {times[0]}; older rows to fit on and newer ones to "
+            f"evaluate on "
             "are needed"
         )
     return start
