@@ -222,6 +222,9 @@ class Engine:
             step.op = Op.UPDATE if step.changes else Op.SAME
         if step.op is Op.REPLACE:
             self._plan_replacement(plan, old)
+            if not step.delete_first:
+                # Both exist for a while, so a name that the provider makes up has to be another one.
+                new.inputs = self._checked(new, old, provider, goal, replacing=True)
         return plan
 
     def _plan_replacement(self, plan: _Plan, old: Resource) -> None:
@@ -269,14 +272,16 @@ class Engine:
         old.inputs, old.outputs = present
         return old
 
-    def _checked(self, new: Resource, old: Resource | None, provider: Provider, goal: Goal) -> Properties:
+    def _checked(
+        self, new: Resource, old: Resource | None, provider: Provider, goal: Goal, *, replacing: bool = False
+    ) -> Properties:
         inputs = goal.inputs
         if old is not None and goal.ignore_changes:
             try:
                 inputs = paths.keep_old(inputs, old.inputs, goal.ignore_changes)
             except ValueError as error:
                 raise ResourceFailedError(f"ignore_changes: {error}") from error
-        before = None if old is None else plain(old.inputs)
+        before = None if old is None or replacing else plain(old.inputs)
         seed = hashlib.sha256(self._seed + new.urn.encode()).digest()
         subject = Subject(new.urn, new.type, new.id)
         checked = self._guard(lambda: provider.check(subject, before, plain(inputs), seed))

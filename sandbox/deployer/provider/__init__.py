@@ -1,0 +1,1 @@
+"""The provider side: `aws:` types on boto3, with the semantics of pulumi-aws."""
