@@ -1,0 +1,190 @@
+"""Alarms: what is wrong, since when, and where it says what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import pulumi
+import pulumi_aws as aws
+
+from infra.naming import VARIANT, Names
+from models.spec import ModelSpec
+
+PERIOD_SECONDS = 300
+RUNBOOK = "docs/how-to/alarms.md"
+MICROSECONDS_PER_MILLISECOND = 1000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Alarm:
+    """One alarm as data.
+
+    Attributes:
+        key: Last part of its names.
+        description: What it means, for the person who gets the message.
+        section: Heading of the runbook.
+        namespace: Of the metric.
+        metric: Its name.
+        dimensions: Which resource it is about.
+        statistic: ``Sum``, ``Maximum``, or a percentile such as ``p99``.
+        threshold: Reached or passed, the alarm goes off.
+        periods: For so many periods in a row.
+        missing: What no data means. Most metrics here exist only while something happens, so silence is fine.
+    """
+
+    key: str
+    description: str
+    section: str
+    namespace: str
+    metric: str
+    dimensions: Mapping[str, pulumi.Input[str]] = field(default_factory=dict)
+    statistic: str = "Sum"
+    threshold: float = 1
+    periods: int = 1
+    missing: str = "notBreaching"
+
+
+def endpoint_alarms(endpoint: str, spec: ModelSpec) -> list[Alarm]:
+    """Errors and latency of a model's endpoint.
+
+    https://docs.aws.amazon.com/sagemaker/latest/dg/monitoring-cloudwatch.html
+    """
+    dimensions = {"EndpointName": endpoint, "VariantName": VARIANT}
+    watch = spec.monitoring
+    return [
+        Alarm(
+            key="endpoint-5xx",
+            description=f"{endpoint} answered {watch.max_server_errors} or more requests with a server error in 5 minutes",
+            section="endpoint-5xx",
+            namespace="AWS/SageMaker",
+            metric="Invocation5XXErrors",
+            dimensions=dimensions,
+            threshold=watch.max_server_errors,
+        ),
+        Alarm(
+            key="endpoint-4xx",
+            description=f"{endpoint} refused {watch.max_client_errors} or more requests in 5 minutes",
+            section="endpoint-4xx",
+            namespace="AWS/SageMaker",
+            metric="Invocation4XXErrors",
+            dimensions=dimensions,
+            threshold=watch.max_client_errors,
+        ),
+        Alarm(
+            key="endpoint-latency",
+            description=f"One request in a hundred to {endpoint} takes {watch.max_latency_milliseconds} ms or more",
+            section="endpoint-latency",
+            namespace="AWS/SageMaker",
+            # In microseconds, and the container's time only.
+            metric="ModelLatency",
+            dimensions=dimensions,
+            statistic="p99",
+            threshold=watch.max_latency_milliseconds * MICROSECONDS_PER_MILLISECOND,
+            periods=2,
+        ),
+    ]
+
+
+def machine_alarms(key: str, what: str, arn: pulumi.Input[str]) -> list[Alarm]:
+    """Executions of a state machine that did not end well.
+
+    https://docs.aws.amazon.com/step-functions/latest/dg/procedure-cw-metrics.html
+    """
+    return [
+        Alarm(
+            key=f"{key}-{suffix}",
+            description=f"{what} {words}; what served before serves on",
+            section=f"{key}-failed",
+            namespace="AWS/States",
+            metric=metric,
+            dimensions={"StateMachineArn": arn},
+        )
+        for suffix, metric, words in (
+            ("failed", "ExecutionsFailed", "failed"),
+            ("timed-out", "ExecutionsTimedOut", "took too long and was stopped"),
+        )
+    ]
+
+
+def function_alarm(function: str, role: str) -> Alarm:
+    """Calls of a function that ended in an error."""
+    return Alarm(
+        key=f"{role}-errors",
+        description=f"{function} failed",
+        section="function-errors",
+        namespace="AWS/Lambda",
+        metric="Errors",
+        dimensions={"FunctionName": function},
+    )
+
+
+def dead_letters_alarm(queue: str) -> Alarm:
+    """Events that were given up."""
+    return Alarm(
+        key="dead-letters",
+        description=f"{queue} holds events that could not be worked on",
+        section="dead-letters",
+        namespace="AWS/SQS",
+        metric="ApproximateNumberOfMessagesVisible",
+        dimensions={"QueueName": queue},
+        statistic="Maximum",
+        # SQS stops reporting on a queue that nobody used for hours; what it said last still holds.
+        missing="ignore",
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class AlarmsArgs:
+    """What `Alarms` needs.
+
+    Attributes:
+        names: Names of the stack.
+        prefix: Start of the alarms' names: the stack's, or a model's.
+        alarms: What to watch.
+        topic_arn: Who is told, of the beginning and of the end.
+    """
+
+    names: Names
+    prefix: str
+    alarms: Sequence[Alarm]
+    topic_arn: pulumi.Input[str]
+
+
+class Alarms(pulumi.ComponentResource):
+    """A group of alarms.
+
+    Attributes:
+        arns: For the dashboard.
+    """
+
+    arns: list[pulumi.Output[str]]
+
+    def __init__(self, name: str, args: AlarmsArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("upkeep:alarms:Alarms", name, {}, opts)
+        self.alarms = [self._create(name, args, alarm) for alarm in args.alarms]
+        self.arns = [alarm.arn for alarm in self.alarms]
+        self.register_outputs({})
+
+    def _create(self, name: str, args: AlarmsArgs, alarm: Alarm) -> aws.cloudwatch.MetricAlarm:
+        percentile = alarm.statistic.startswith("p")
+        return aws.cloudwatch.MetricAlarm(
+            f"{name}-{alarm.key}",
+            name=f"{args.prefix}-{alarm.key}",
+            alarm_description=f"{alarm.description}. What to do: {RUNBOOK}#{alarm.section}",
+            namespace=alarm.namespace,
+            metric_name=alarm.metric,
+            dimensions=alarm.dimensions,
+            statistic=None if percentile else alarm.statistic,
+            extended_statistic=alarm.statistic if percentile else None,
+            period=PERIOD_SECONDS,
+            evaluation_periods=alarm.periods,
+            datapoints_to_alarm=alarm.periods,
+            comparison_operator="GreaterThanOrEqualToThreshold",
+            threshold=alarm.threshold,
+            treat_missing_data=alarm.missing,
+            actions_enabled=True,
+            alarm_actions=[args.topic_arn],
+            ok_actions=[args.topic_arn],
+            opts=pulumi.ResourceOptions(parent=self),
+        )

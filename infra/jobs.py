@@ -1,0 +1,85 @@
+"""What every training job of a model has in common: the seed's, made by Pulumi, and the retrainings'."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from models.spec import METRICS, ModelSpec
+
+# Why a channel and not an S3 address: the container has no network.
+CODE_IN_CONTAINER = "/opt/ml/input/data/code/code.tar.gz"
+PROGRAM = "training/train.py"
+INSTANCE_COUNT = 1
+SERVING_PROGRAM = "inference.serving"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Channel:
+    """One input of a training job.
+
+    Attributes:
+        name: Folder below /opt/ml/input/data.
+        uri: S3 address; in a state machine also a path such as ``$.manifest_uri``.
+        data_type: ``S3Prefix`` or ``ManifestFile``.
+    """
+
+    name: str
+    uri: str
+    data_type: str = "S3Prefix"
+
+
+def channels(*, code: str, spec: str, manifest: str, champion: str | None = None) -> tuple[Channel, ...]:
+    """Inputs of a job; the first model of a stack has no champion to be compared with."""
+    found = [Channel(name="code", uri=code), Channel(name="spec", uri=spec)]
+    found.append(Channel(name="data", uri=manifest, data_type="ManifestFile"))
+    if champion is not None:
+        found.append(Channel(name="champion", uri=champion))
+    return tuple(found)
+
+
+def hyperparameters(model: str) -> dict[str, str]:
+    """Hyperparameters, but for the run id."""
+    return {
+        "sagemaker_program": PROGRAM,
+        "sagemaker_submit_directory": CODE_IN_CONTAINER,
+        "model": model,
+    }
+
+
+def metric_definitions(spec: ModelSpec) -> list[tuple[str, str]]:
+    """Name and regular expression of every metric that the script prints and CloudWatch shows."""
+    return [
+        (f"{who}:{metric}", f"{who}_{metric}=([-+0-9.eE]+);")
+        for who in ("challenger", "champion")
+        for metric in METRICS[spec.task]
+    ]
+
+
+def serving_environment(spec: ModelSpec, region: str) -> dict[str, str]:
+    """Variables of the serving container.
+
+    The two PIP_ ones keep the container from downloading setuptools at every start, which it cannot: it has no
+    network. One thread per worker, because the workers already share the CPUs.
+    """
+    return {
+        "OMP_NUM_THREADS": "1",
+        "PIP_NO_BUILD_ISOLATION": "false",
+        "PIP_NO_INDEX": "1",
+        "SAGEMAKER_CONTAINER_LOG_LEVEL": "20",
+        "SAGEMAKER_MODEL_SERVER_WORKERS": str(spec.serving.workers),
+        "SAGEMAKER_PROGRAM": SERVING_PROGRAM,
+        "SAGEMAKER_REGION": region,
+        "SAGEMAKER_SUBMIT_DIRECTORY": "/opt/ml/model/code",
+    }
+
+
+def channel_parameters(channel: Channel) -> dict[str, Any]:
+    """The channel as CreateTrainingJob takes it from a state machine."""
+    key = "S3Uri.$" if channel.uri.startswith("$") else "S3Uri"
+    source = {
+        "S3DataType": channel.data_type,
+        key: channel.uri,
+        "S3DataDistributionType": "FullyReplicated",
+    }
+    return {"ChannelName": channel.name, "InputMode": "File", "DataSource": {"S3DataSource": source}}

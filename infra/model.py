@@ -1,0 +1,381 @@
+"""One model: its registry, its role, its seed, and the endpoint that its first version is served from.
+
+Who owns what after the first deployment: the release state machine. The seed's training job, model and endpoint
+configuration are made once and then left alone, and the endpoint keeps the configuration that a release gave it.
+Without that, an `up` after a change of code or spec would train a model nobody asked for, take the endpoint back to
+it, or delete the configuration that serves (an endpoint cannot be updated or scaled without its configuration).
+A changed spec reaches the endpoint with the next release: the state machines are updated at once.
+
+The seed's names carry a digest of what it was made from, so that a first deployment that failed in the seed's
+training can be repaired and repeated: the repaired job has another name than the failed one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pulumi
+import pulumi_aws as aws
+
+from infra import jobs
+from infra.naming import VARIANT, Names
+from infra.permissions import Permission, policy_document, trust_policy
+from infra.release import data_capture
+from infra.storage import Storage
+from models.spec import ModelSpec
+
+# Every input that can change; `tags` alone stay Pulumi's.
+_SEED_IS_MADE_ONCE = {
+    "job": [
+        *("algorithmSpecification", "enableNetworkIsolation", "hyperParameters", "inputDataConfigs"),
+        *("outputDataConfig", "resourceConfig", "roleArn", "stoppingCondition", "trainingJobName"),
+    ],
+    "model": ["enableNetworkIsolation", "executionRoleArn", "name", "primaryContainer"],
+    "config": ["dataCaptureConfig", "name", "productionVariants"],
+    "endpoint": ["deploymentConfig", "endpointConfigName"],
+}
+ENDPOINT_TIMEOUT = "30m"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Seed:
+    """The committed sample the first model is trained on.
+
+    Attributes:
+        content: The CSV file.
+        name: Its file name.
+    """
+
+    content: bytes
+    name: str = "seed.csv"
+
+    @classmethod
+    def read(cls, path: Path) -> Seed:
+        """Read the file.
+
+        Raises:
+            FileNotFoundError: The model has none.
+        """
+        if not path.is_file():
+            raise FileNotFoundError(
+                f"{path}: no such file; every model needs a small real sample for its first training"
+            )
+        return cls(content=path.read_bytes(), name=path.name)
+
+    def key(self, model: str) -> str:
+        """Where the intake would have put the file."""
+        return f"accepted/{model}/{hashlib.sha256(self.content).hexdigest()[:16]}-{self.name}"
+
+
+def manifest(bucket: str, keys: Sequence[str]) -> str:
+    """A data manifest in SageMaker's own format.
+
+    https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_S3DataSource.html
+    """
+    return json.dumps([{"prefix": f"s3://{bucket}/"}, *sorted(keys)], separators=(",", ":"))
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelArgs:
+    """What `Model` needs.
+
+    Attributes:
+        names: Names of the stack.
+        spec: The model.
+        seed: Its first training file.
+        image: Container that trains and serves.
+        storage: Key and buckets.
+        code_key: Key of the code archive in the artifacts bucket.
+        code_digest: Digest of that code.
+        code: The uploaded archive; the seed's training waits for it.
+        log_retention_days: How long the endpoint's log is kept.
+    """
+
+    names: Names
+    spec: ModelSpec
+    seed: Seed
+    image: str
+    storage: Storage
+    code_key: str
+    code_digest: str
+    code: pulumi.Resource
+    log_retention_days: int
+
+
+class Model(pulumi.ComponentResource):
+    """Registry group, role, spec, seed, endpoint.
+
+    Attributes:
+        role_arn: Role of training and serving.
+        spec_key: Key of the spec in the artifacts bucket.
+        endpoint: Name of the endpoint.
+        package_group: Name of the registry group.
+        seed_job: Name of the first training job.
+    """
+
+    role_arn: pulumi.Output[str]
+    spec_key: str
+    endpoint: pulumi.Output[str]
+    package_group: pulumi.Output[str]
+    seed_job: pulumi.Output[str]
+
+    def __init__(self, name: str, args: ModelArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("upkeep:model:Model", name, {}, opts)
+        self._name, self._args = name, args
+        self._own = args.names.model(args.spec.name)
+        self._digest = _digest(args)
+        self.spec_key = f"specs/{args.spec.name}.json"
+        self.group = aws.sagemaker.ModelPackageGroup(
+            f"{name}-registry",
+            model_package_group_name=self._own.base,
+            model_package_group_description=args.spec.description or f"Versions of {args.spec.name}",
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+        self.role, policy = self._create_role()
+        objects = self._upload()
+        self.job = self._train_seed([*objects, policy, args.code])
+        self.served = self._serve(policy)
+        self.role_arn = self.role.arn
+        self.endpoint = self.served.name
+        self.package_group = self.group.model_package_group_name
+        self.seed_job = self.job.training_job_name
+        self.register_outputs({"endpoint": self.endpoint, "package_group": self.package_group})
+
+    def _once(self, part: str, depends_on: Sequence[pulumi.Resource] = ()) -> pulumi.ResourceOptions:
+        return pulumi.ResourceOptions(
+            parent=self, ignore_changes=_SEED_IS_MADE_ONCE[part], depends_on=list(depends_on)
+        )
+
+    def _create_role(self) -> tuple[aws.iam.Role, aws.iam.RolePolicy]:
+        child = pulumi.ResourceOptions(parent=self)
+        role = aws.iam.Role(
+            f"{self._name}-role",
+            description=f"Trains and serves {self._own.base}",
+            assume_role_policy=trust_policy("sagemaker.amazonaws.com", self._args.names.account_id),
+            opts=child,
+        )
+        policy = aws.iam.RolePolicy(
+            f"{self._name}-policy", role=role.id, policy=policy_document(_permissions(self._args)), opts=child
+        )
+        return role, policy
+
+    def _upload(self) -> list[aws.s3.BucketObjectv2]:
+        args, child = self._args, pulumi.ResourceOptions(parent=self)
+        self._seed_key = args.seed.key(args.spec.name)
+        text = manifest(args.names.bucket("data"), [self._seed_key])
+        self._manifest_key = (
+            f"manifests/{args.spec.name}/{hashlib.sha256(text.encode()).hexdigest()[:20]}.json"
+        )
+        wanted = (
+            ("spec", args.storage.artifacts, self.spec_key, args.spec.to_json(), "application/json"),
+            ("seed", args.storage.data, self._seed_key, args.seed.content.decode(), "text/csv"),
+            ("manifest", args.storage.data, self._manifest_key, text, "application/json"),
+        )
+        return [
+            aws.s3.BucketObjectv2(
+                f"{self._name}-{role}",
+                bucket=bucket,
+                key=key,
+                source=pulumi.StringAsset(content),
+                content_type=content_type,
+                opts=child,
+            )
+            for role, bucket, key, content, content_type in wanted
+        ]
+
+    def _train_seed(self, depends_on: Sequence[pulumi.Resource]) -> aws.sagemaker.TrainingJob:
+        args, spec = self._args, self._args.spec
+        artifacts, data = (f"s3://{args.names.bucket(role)}" for role in ("artifacts", "data"))
+        run_id = self._own.seed_run(self._digest)
+        inputs = jobs.channels(
+            code=f"{artifacts}/{args.code_key}",
+            spec=f"{artifacts}/{self.spec_key}",
+            manifest=f"{data}/{self._manifest_key}",
+        )
+        return aws.sagemaker.TrainingJob(
+            f"{self._name}-seed-job",
+            training_job_name=self._own.training_job(run_id),
+            role_arn=self.role.arn,
+            enable_network_isolation=True,
+            algorithm_specification=aws.sagemaker.TrainingJobAlgorithmSpecificationArgs(
+                training_image=args.image,
+                training_input_mode="File",
+                metric_definitions=[
+                    aws.sagemaker.TrainingJobAlgorithmSpecificationMetricDefinitionArgs(
+                        name=metric, regex=regex
+                    )
+                    for metric, regex in jobs.metric_definitions(spec)
+                ],
+            ),
+            hyper_parameters=jobs.hyperparameters(spec.name) | {"run_id": run_id},
+            input_data_configs=[_input(channel) for channel in inputs],
+            output_data_config=aws.sagemaker.TrainingJobOutputDataConfigArgs(
+                s3_output_path=f"{artifacts}/training/{spec.name}", kms_key_id=args.storage.key_arn
+            ),
+            resource_config=aws.sagemaker.TrainingJobResourceConfigArgs(
+                instance_type=spec.training.instance_type,
+                instance_count=jobs.INSTANCE_COUNT,
+                volume_size_in_gb=spec.training.volume_size_gb,
+            ),
+            stopping_condition=aws.sagemaker.TrainingJobStoppingConditionArgs(
+                max_runtime_in_seconds=spec.training.max_runtime_seconds
+            ),
+            opts=self._once("job", depends_on),
+        )
+
+    def _serve(self, policy: pulumi.Resource) -> aws.sagemaker.Endpoint:
+        args, serving = self._args, self._args.spec.serving
+        # The job's output and not its planned name: once made, the seed stays the one that was made.
+        model_data = pulumi.Output.concat(
+            f"s3://{args.names.bucket('artifacts')}/training/{args.spec.name}/",
+            self.job.training_job_name,
+            "/output/model.tar.gz",
+        )
+        name = self._own.serving(0, self._digest)
+        self.model = aws.sagemaker.Model(
+            f"{self._name}-model",
+            name=name,
+            execution_role_arn=self.role.arn,
+            enable_network_isolation=True,
+            primary_container=aws.sagemaker.ModelPrimaryContainerArgs(
+                image=args.image,
+                model_data_url=model_data,
+                environment=jobs.serving_environment(args.spec, args.names.region),
+            ),
+            # Without the role's policy in place the model's file could not be read.
+            opts=self._once("model", [policy]),
+        )
+        self.config = aws.sagemaker.EndpointConfiguration(
+            f"{self._name}-config",
+            name=name,
+            production_variants=[
+                aws.sagemaker.EndpointConfigurationProductionVariantArgs(
+                    variant_name=VARIANT,
+                    model_name=self.model.name,
+                    instance_type=serving.instance_type,
+                    initial_instance_count=serving.instance_count,
+                    initial_variant_weight=1,
+                )
+            ],
+            data_capture_config=_capture(args),
+            opts=self._once("config"),
+        )
+        logs = aws.cloudwatch.LogGroup(
+            f"{self._name}-endpoint-logs",
+            name=f"/aws/sagemaker/Endpoints/{self._own.base}",
+            retention_in_days=args.log_retention_days,
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+        options = self._once("endpoint", [logs])
+        options.custom_timeouts = pulumi.CustomTimeouts(create=ENDPOINT_TIMEOUT, update=ENDPOINT_TIMEOUT)
+        return aws.sagemaker.Endpoint(
+            f"{self._name}-endpoint",
+            name=self._own.base,
+            endpoint_config_name=self.config.name,
+            opts=options,
+        )
+
+
+def _digest(args: ModelArgs) -> str:
+    parts = (args.code_digest, args.spec.digest(), hashlib.sha256(args.seed.content).hexdigest())
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+
+def _input(channel: jobs.Channel) -> aws.sagemaker.TrainingJobInputDataConfigArgs:
+    source = aws.sagemaker.TrainingJobInputDataConfigDataSourceS3DataSourceArgs(
+        s3_data_type=channel.data_type, s3_uri=channel.uri, s3_data_distribution_type="FullyReplicated"
+    )
+    return aws.sagemaker.TrainingJobInputDataConfigArgs(
+        channel_name=channel.name,
+        input_mode="File",
+        data_source=aws.sagemaker.TrainingJobInputDataConfigDataSourceArgs(s3_data_source=source),
+    )
+
+
+def _capture(args: ModelArgs) -> aws.sagemaker.EndpointConfigurationDataCaptureConfigArgs | None:
+    wanted = data_capture(
+        args.names.bucket("data"), args.spec.name, args.spec.serving.capture_percent, key_arn=""
+    )
+    if wanted is None:
+        return None
+    types = wanted["CaptureContentTypeHeader"]
+    return aws.sagemaker.EndpointConfigurationDataCaptureConfigArgs(
+        enable_capture=True,
+        initial_sampling_percentage=wanted["InitialSamplingPercentage"],
+        destination_s3_uri=wanted["DestinationS3Uri"],
+        kms_key_id=args.storage.key_arn,
+        capture_options=[
+            aws.sagemaker.EndpointConfigurationDataCaptureConfigCaptureOptionArgs(
+                capture_mode=option["CaptureMode"]
+            )
+            for option in wanted["CaptureOptions"]
+        ],
+        capture_content_type_header=aws.sagemaker.EndpointConfigurationDataCaptureConfigCaptureContentTypeHeaderArgs(
+            csv_content_types=types["CsvContentTypes"], json_content_types=types["JsonContentTypes"]
+        ),
+    )
+
+
+def _permissions(args: ModelArgs) -> list[Permission]:
+    """What the training and serving containers' platform does in the role's name; the code itself has no network."""
+    names, model, storage = args.names, args.spec.name, args.storage
+    log_groups = ("TrainingJobs", f"Endpoints/{names.model(model).base}")
+    logs = [names.arn("logs", f"log-group:/aws/sagemaker/{group}") for group in log_groups]
+    return [
+        storage.read("ReadCode", "artifacts", "code/*", f"specs/{model}.json", f"training/{model}/*"),
+        storage.browse("ListCode", "artifacts", "code/", f"specs/{model}.json", f"training/{model}/"),
+        storage.write("WriteModel", "artifacts", f"training/{model}/*"),
+        storage.read("ReadData", "data", f"accepted/{model}/*", f"manifests/{model}/*"),
+        storage.browse("ListData", "data", f"accepted/{model}/", f"manifests/{model}/"),
+        storage.write("Capture", "data", f"capture/{model}/*"),
+        storage.encrypt(),
+        Permission(
+            sid="WriteLogs",
+            actions=[
+                "logs:CreateLogGroup",
+                "logs:CreateLogStream",
+                "logs:DescribeLogStreams",
+                "logs:PutLogEvents",
+            ],
+            resources=[arn for group in logs for arn in (group, f"{group}:*")],
+        ),
+        Permission(
+            sid="WriteMetrics",
+            actions=["cloudwatch:PutMetricData"],
+            conditions={
+                "StringEquals": {
+                    "cloudwatch:namespace": [
+                        "/aws/sagemaker/TrainingJobs",
+                        "/aws/sagemaker/Endpoints",
+                        "AWS/SageMaker",
+                    ]
+                }
+            },
+        ),
+        Permission(sid="LoginForImage", actions=["ecr:GetAuthorizationToken"]),
+        Permission(
+            sid="PullImage",
+            actions=["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"],
+            resources=[image_repository_arn(args.image, names.partition)],
+        ),
+    ]
+
+
+def image_repository_arn(image: str, partition: str) -> str:
+    """ARN of the repository of `<account>.dkr.ecr.<region>.<suffix>/<repository>:<tag>`.
+
+    Raises:
+        ValueError: The address is not one of Amazon's registry.
+    """
+    host, _, path = image.partition("/")
+    parts = host.split(".")
+    if len(parts) < 6 or parts[1:3] != ["dkr", "ecr"] or not path:
+        raise ValueError(
+            f"image {image!r}: expected <account>.dkr.ecr.<region>.amazonaws.com/<repository>:<tag>"
+        )
+    repository = path.partition("@")[0].partition(":")[0]
+    return f"arn:{partition}:ecr:{parts[3]}:{parts[0]}:repository/{repository}"

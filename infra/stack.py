@@ -1,0 +1,227 @@
+"""The whole program: the only file that knows all the components."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pulumi
+import pulumi_aws as aws
+
+from infra import archives, settings
+from infra.alarms import (
+    Alarms,
+    AlarmsArgs,
+    dead_letters_alarm,
+    endpoint_alarms,
+    function_alarm,
+    machine_alarms,
+)
+from infra.alerts import Alerts, AlertsArgs
+from infra.archives import Archives, TrainingCode, TrainingCodeArgs
+from infra.dashboard import Dashboard, DashboardArgs
+from infra.functions import LambdaFunction
+from infra.intake import Intake, IntakeArgs
+from infra.judging import judge_function, verify_function
+from infra.model import Model, ModelArgs, Seed
+from infra.naming import Names
+from infra.release import ReleaseArgs, ReleaseMachine
+from infra.retrain import RetrainArgs, RetrainMachine
+from infra.settings import Settings
+from infra.storage import Storage, StorageArgs
+from models.load import seed_file
+from models.spec import ModelSpec
+
+# https://docs.aws.amazon.com/sagemaker/latest/dg/pre-built-docker-containers-scikit-learn-spark.html
+IMAGE_REPOSITORY = "sagemaker-scikit-learn"
+IMAGE_TAG = "1.9-0-cpu-py3"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stack:
+    """What `pulumi stack output` shows; the keys are an interface of the command line."""
+
+    region: str
+    data_bucket: pulumi.Output[str]
+    artifacts_bucket: pulumi.Output[str]
+    alerts_topic_arn: pulumi.Output[str]
+    intake_queue_url: pulumi.Output[str]
+    intake_dead_letters_url: pulumi.Output[str]
+    dashboard_name: str
+    dashboard_url: str
+    models: Mapping[str, Mapping[str, Any]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Shared:
+    """What every model's part is made with."""
+
+    config: Settings
+    names: Names
+    image: str
+    archives: Archives
+    storage: Storage
+    alerts: Alerts
+    code: TrainingCode
+    judge: LambdaFunction
+    verify: LambdaFunction
+
+
+def build() -> Stack:
+    """Declare everything.
+
+    Raises:
+        SettingsError: The configuration or a model spec has errors; nothing was declared.
+    """
+    config = settings.load()
+    names = Names(
+        stack=config.stack,
+        account_id=aws.get_caller_identity().account_id,
+        region=aws.get_region().region,
+        partition=aws.get_partition().partition,
+    )
+    shared = _build_shared(config, names)
+    intake = Intake(
+        "intake",
+        IntakeArgs(
+            names=names,
+            storage=shared.storage,
+            archive=shared.archives.functions,
+            models=list(config.specs),
+            log_retention_days=config.log_retention_days,
+        ),
+    )
+    functions = {"intake": intake.function, "judge": shared.judge, "release": shared.verify}
+    watched = [function_alarm(function.function_name, role) for role, function in functions.items()]
+    alarms = Alarms(
+        "stack",
+        AlarmsArgs(
+            names=names,
+            prefix=names.prefix,
+            alarms=[dead_letters_alarm(intake.dead_letters_name), *watched],
+            topic_arn=shared.alerts.topic_arn,
+        ),
+    )
+    models, model_alarms = {}, []
+    for spec in config.specs.values():
+        models[spec.name], watching = _build_model(shared, spec)
+        model_alarms.extend(watching.arns)
+    dashboard = Dashboard(
+        "stack",
+        DashboardArgs(
+            names=names,
+            specs=config.specs,
+            functions=[function.function_name for function in functions.values()],
+            alarm_arns=[*alarms.arns, *model_alarms],
+            queue=intake.queue_name,
+            dead_letters=intake.dead_letters_name,
+        ),
+    )
+    return Stack(
+        region=names.region,
+        data_bucket=shared.storage.data,
+        artifacts_bucket=shared.storage.artifacts,
+        alerts_topic_arn=shared.alerts.topic_arn,
+        intake_queue_url=intake.queue_url,
+        intake_dead_letters_url=intake.dead_letters_url,
+        dashboard_name=dashboard.dashboard_name,
+        dashboard_url=dashboard.url,
+        models=models,
+    )
+
+
+def _build_shared(config: Settings, names: Names) -> _Shared:
+    image = aws.sagemaker.get_prebuilt_ecr_image(repository_name=IMAGE_REPOSITORY, image_tag=IMAGE_TAG)
+    built = archives.build(bundle=config.lambda_dependencies == "bundle")
+    storage = Storage(
+        "storage",
+        StorageArgs(
+            names=names,
+            version_retention_days=config.version_retention_days,
+            quarantine_retention_days=config.quarantine_retention_days,
+            capture_retention_days=config.capture_retention_days,
+            force_destroy=config.force_destroy,
+            protect=config.protect,
+        ),
+    )
+    alerts = Alerts("alerts", AlertsArgs(names=names, key_arn=storage.key_arn, email=config.alert_email))
+    return _Shared(
+        config=config,
+        names=names,
+        image=image.registry_path,
+        archives=built,
+        storage=storage,
+        alerts=alerts,
+        code=TrainingCode("code", TrainingCodeArgs(bucket=storage.artifacts, archives=built)),
+        judge=judge_function(names, storage, built.functions, config.approval, config.log_retention_days),
+        verify=verify_function(names, storage, built.functions, config.log_retention_days),
+    )
+
+
+def _build_model(shared: _Shared, spec: ModelSpec) -> tuple[dict[str, Any], Alarms]:
+    names, config, own = shared.names, shared.config, shared.names.model(spec.name)
+    model = Model(
+        spec.name,
+        ModelArgs(
+            names=names,
+            spec=spec,
+            seed=Seed.read(seed_file(spec.name)),
+            image=shared.image,
+            storage=shared.storage,
+            code_key=shared.code.key,
+            code_digest=shared.archives.digest,
+            code=shared.code.object,
+            log_retention_days=config.log_retention_days,
+        ),
+    )
+    retrain = RetrainMachine(
+        f"{spec.name}-retrain",
+        RetrainArgs(
+            names=names,
+            spec=spec,
+            image=shared.image,
+            role_arn=model.role_arn,
+            storage=shared.storage,
+            alerts=shared.alerts,
+            judge_arn=shared.judge.arn,
+            code_key=shared.code.key,
+            spec_key=model.spec_key,
+            tags=config.tags,
+            log_retention_days=config.log_retention_days,
+        ),
+    )
+    release = ReleaseMachine(
+        f"{spec.name}-release",
+        ReleaseArgs(
+            names=names,
+            spec=spec,
+            role_arn=model.role_arn,
+            key_arn=shared.storage.key_arn,
+            alerts=shared.alerts,
+            verify_arn=shared.verify.arn,
+            tags=config.tags,
+            log_retention_days=config.log_retention_days,
+        ),
+    )
+    watching = Alarms(
+        spec.name,
+        AlarmsArgs(
+            names=names,
+            prefix=own.base,
+            alarms=[
+                *endpoint_alarms(own.base, spec),
+                *machine_alarms("retrain", f"Retraining {spec.name}", retrain.arn),
+                *machine_alarms("release", f"Releasing {spec.name}", release.arn),
+            ],
+            topic_arn=shared.alerts.topic_arn,
+        ),
+    )
+    return {
+        "endpoint": model.endpoint,
+        "package_group": model.package_group,
+        "retrain_state_machine_arn": retrain.arn,
+        "release_state_machine_arn": release.arn,
+        "incoming": pulumi.Output.concat("s3://", shared.storage.data, f"/incoming/{spec.name}/"),
+        "seed_job": model.seed_job,
+    }, watching
