@@ -110,9 +110,9 @@ def _last_part(name: str) -> str:
 def resource(call: Call, region: str, account: str) -> str | None:
     """The ARN a call is checked on, where the emulator's own reading is missing or differs from AWS's.
 
-    Sources: the reference pages of EventBridge, CloudWatch Logs, CloudWatch, Lambda and EventBridge Scheduler beside
-    SageMaker's. Rules of the default bus are named without it; log groups with an empty stream, so that the usual
-    `log-group:name:*` matches.
+    Sources: the reference pages of EventBridge, CloudWatch Logs, CloudWatch, Lambda and EventBridge Scheduler
+    beside SageMaker's. Rules of the default bus are named without it; log groups with an empty stream, so
+    that the usual `log-group:name:*` matches.
     """
     if call.service in ("sagemaker", "sagemaker-runtime"):
         return sagemaker_permissions(call, region, account)[0].resource

@@ -29,7 +29,7 @@ _RUNTIME_PATH = re.compile(r"/endpoints/[^/]+/(invocations|async-invocations|inv
 Query = Mapping[str, list[str]]
 
 
-class Unreadable(Exception):
+class UnreadableError(Exception):
     """The body is not what the protocol says; AWS answers SerializationException."""
 
 
@@ -76,7 +76,7 @@ def read(service: str, request: Request) -> Call | None:
     """The call a request makes of a service (botocore's name), or None when it is no known operation.
 
     Raises:
-        Unreadable: the body does not parse.
+        UnreadableError: the body does not parse.
     """
     found = _operation(service, request)
     if found is None:
@@ -87,10 +87,10 @@ def read(service: str, request: Request) -> Call | None:
         return None
     try:
         return Call(service, operation, wire, _params(model.operation_model(operation), wire, uri, request))
-    except Unreadable:
+    except UnreadableError:
         raise
     except Exception as error:  # the parsers raise whatever the bad input makes them trip over
-        raise Unreadable(f"Could not read the {wire} request of {operation}: {error}") from error
+        raise UnreadableError(f"Could not read the {wire} request of {operation}: {error}") from error
 
 
 def _operation(service: str, request: Request) -> tuple[str, str, dict[str, str]] | None:
@@ -126,9 +126,9 @@ def _json_object(body: bytes) -> dict[str, Any]:
     try:
         loaded = json.loads(body or b"{}")
     except (ValueError, RecursionError) as error:
-        raise Unreadable("The request body is not valid JSON") from error
+        raise UnreadableError("The request body is not valid JSON") from error
     if not isinstance(loaded, dict):
-        raise Unreadable("The request body is not a JSON object")
+        raise UnreadableError("The request body is not a JSON object")
     return loaded
 
 

@@ -156,7 +156,7 @@ def _examine(service: str, request: Request) -> tuple[Call | None, Refusal | Non
         call = calls.read(service, request)
     except UnknownServiceError:
         return None, None
-    except calls.Unreadable as error:
+    except calls.UnreadableError as error:
         return None, Refusal("SerializationException", str(error))
     return call, strict.check(call) if call is not None else None
 

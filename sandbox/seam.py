@@ -512,7 +512,7 @@ def _extend_state_machines(endpoint_url: str) -> None:
             if statemachines.is_sagemaker(resource):
                 return sagemaker.run(resource, data, execution)
             _refuse_task(resource, data, execution)
-        except statemachines.TaskFailed as error:
+        except statemachines.TaskFailedError as error:
             raise machines._ExecutionError(error.error, error.cause) from error
         return invoke(resource, data)
 
@@ -531,7 +531,7 @@ def _from_wire(operation: str, answer: dict[str, Any]) -> dict[str, Any]:
 
 
 def _refuse_task(resource: str, data: Any, execution: Execution) -> None:
-    """Raise TaskFailed when the state machine's role may not do what the task asks of another service."""
+    """Raise TaskFailedError when the state machine's role may not do what the task asks of another service."""
     machines = _ministack("services.stepfunctions")
     needed = statemachines.needed_permission(
         resource, data if isinstance(data, dict) else {}, REGION, ACCOUNT
@@ -542,7 +542,7 @@ def _refuse_task(resource: str, data: Any, execution: Execution) -> None:
     message = role_denial(execution.role_arn, permission, service)
     if message is not None:
         prefixes = machines._AWS_SDK_ERROR_PREFIX
-        raise statemachines.TaskFailed(statemachines.denied_error(resource, prefixes), message)
+        raise statemachines.TaskFailedError(statemachines.denied_error(resource, prefixes), message)
 
 
 # ----------------------------------------------------------------------------------------------- alarm events

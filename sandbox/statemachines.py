@@ -60,7 +60,7 @@ class Execution(Protocol):
         """The state machine's role, as AWS_* variables."""
 
 
-class TaskFailed(Exception):
+class TaskFailedError(Exception):
     """The task ends with an error name and a cause, for Retry and Catch to see."""
 
     def __init__(self, error: str, cause: str) -> None:
@@ -69,7 +69,7 @@ class TaskFailed(Exception):
         super().__init__(f"{error}: {cause}")
 
 
-class _ApiFailed(Exception):
+class _ApiFailedError(Exception):
     """SageMaker refused a call."""
 
     def __init__(self, code: str, message: str) -> None:
@@ -98,7 +98,7 @@ class SageMakerTasks:
         self._from_wire = from_wire
 
     def run(self, resource: str, data: Any, execution: Execution) -> dict[str, Any]:
-        """Run one task to its result. Raises TaskFailed."""
+        """Run one task to its result. Raises TaskFailedError."""
         params = data if isinstance(data, dict) else {}
         sdk = _SDK.fullmatch(resource)
         if sdk:
@@ -107,11 +107,11 @@ class SageMakerTasks:
                 return self._from_wire(
                     operation, self._call(operation, self._to_wire(operation, params), execution)
                 )
-            except _ApiFailed as error:
-                raise TaskFailed(sdk_error(error.code), error.message) from error
+            except _ApiFailedError as error:
+                raise TaskFailedError(sdk_error(error.code), error.message) from error
         optimised = _OPTIMISED.fullmatch(resource)
         if optimised is None or optimised[1] not in (SYNC if optimised[2] else OPTIMISED):
-            raise TaskFailed("States.Runtime", f"{resource} is not an integration of Step Functions.")
+            raise TaskFailedError("States.Runtime", f"{resource} is not an integration of Step Functions.")
         return self._optimised(_pascal(optimised[1]), bool(optimised[2]), params, execution)
 
     def _optimised(
@@ -124,8 +124,8 @@ class SageMakerTasks:
                 operation, {**params, "Tags": _with_marks(params.get("Tags"), execution.arn)}, execution
             )
             return self._wait(operation.removeprefix("Create"), params, execution)
-        except _ApiFailed as error:
-            raise TaskFailed(optimised_error(error.code), error.message) from error
+        except _ApiFailedError as error:
+            raise TaskFailedError(optimised_error(error.code), error.message) from error
 
     def _wait(self, job: str, params: dict[str, Any], execution: Execution) -> dict[str, Any]:
         """Wait for a job's end; stop it when nobody waits for it any more."""
@@ -136,16 +136,16 @@ class SageMakerTasks:
             if status == "Completed":
                 return description
             if status in ("Failed", "Stopped"):
-                raise TaskFailed("States.TaskFailed", json.dumps(description))
+                raise TaskFailedError("States.TaskFailedError", json.dumps(description))
             if not execution.wanted:
                 self._call(f"Stop{job}", name, execution)
-                raise TaskFailed(
+                raise TaskFailedError(
                     "States.Timeout", f"Nobody waits for the {job} {name} any more; it was stopped."
                 )
             time.sleep(_POLL_SECONDS)
 
     def _call(self, operation: str, params: dict[str, Any], execution: Execution) -> dict[str, Any]:
-        """One signed call. Raises _ApiFailed with SageMaker's code."""
+        """One signed call. Raises _ApiFailedError with SageMaker's code."""
         credentials = execution.credentials()
         request = AWSRequest(
             "POST",
@@ -163,7 +163,7 @@ class SageMakerTasks:
         finally:
             connection.close()
         if response.status >= 400:
-            raise _ApiFailed(
+            raise _ApiFailedError(
                 str(answer.get("__type", "InternalFailure")).rpartition("#")[2],
                 str(answer.get("message") or answer.get("Message") or answer),
             )

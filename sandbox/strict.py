@@ -43,7 +43,7 @@ class Refusal:
     message: str
 
 
-class _WrongType(Exception):
+class _WrongTypeError(Exception):
     """A value has a type the shape cannot take; AWS stops there with a SerializationException."""
 
 
@@ -53,7 +53,7 @@ def check(call: Call) -> Refusal | None:
     if shape is not None:
         try:
             problems = list(_structure(shape, call.params, "", wire_names=call.wire in ("rest-json",)))
-        except _WrongType as error:
+        except _WrongTypeError as error:
             return Refusal("SerializationException", str(error))
         except RecursionError:
             return Refusal("SerializationException", "The request is nested too deeply")
@@ -202,7 +202,7 @@ def _blob_length(value: Any, shape: Shape) -> int:
     try:
         return len(base64.b64decode(value, validate=True))
     except (binascii.Error, ValueError) as error:
-        raise _WrongType("A blob is not valid base64") from error
+        raise _WrongTypeError("A blob is not valid base64") from error
 
 
 @functools.cache
@@ -227,7 +227,7 @@ def _expect(value: Any, wanted: type | tuple[type, ...], shape: Shape) -> None:
 def _wrong(value: Any, shape: Shape) -> None:
     names = {dict: "START_OBJECT", list: "START_ARRAY", str: "STRING_VALUE", bool: "BOOLEAN_VALUE"}
     found = names.get(type(value), "NUMBER_VALUE")
-    raise _WrongType(f"{found} can not be converted to {shape.type_name.capitalize()}")
+    raise _WrongTypeError(f"{found} can not be converted to {shape.type_name.capitalize()}")
 
 
 def _shown(value: Any) -> str:

@@ -43,7 +43,7 @@ def passing(role: str, service: str = SAGEMAKER) -> dict[str, Any]:
     return allow("iam:PassRole", role, StringEquals={"iam:PassedToService": service})
 
 
-# ------------------------------------------------------------------------------------------- SageMaker under IAM
+# ---------------------------------------------------------------------------------------- SageMaker under IAM
 
 
 def test_a_user_without_rights_may_not_list_training_jobs(user: User) -> None:
@@ -109,7 +109,7 @@ def test_creating_with_tags_needs_the_right_to_tag(faked: Client, user: User) ->
     user(create, allow("sagemaker:AddTags", "*"))("sagemaker").create_model_package_group(**group)
 
 
-# ---------------------------------------------------------------------------------------------- roles handed over
+# ------------------------------------------------------------------------------------------ roles handed over
 
 
 def test_a_training_job_needs_the_right_to_hand_over_its_role(faked: Client, user: User) -> None:
@@ -178,7 +178,7 @@ def test_lambda_does_not_take_a_role_that_does_not_trust_it(faked: Client) -> No
     assert "cannot be assumed by Lambda" in str(error)
 
 
-# ------------------------------------------------------------------------------------- condition keys and resources
+# ------------------------------------------------------------------------------- condition keys and resources
 
 
 def test_metrics_can_be_limited_to_a_namespace(user: User) -> None:
@@ -209,7 +209,7 @@ def test_log_policies_match_as_on_aws(user: User) -> None:
     assert code(refusal(logs.create_log_group, logGroupName="/upkeep/y")) == "AccessDeniedException"
 
 
-# ------------------------------------------------------------------------------------------------- state machines
+# --------------------------------------------------------------------------------------------- state machines
 
 TRAINING_RULE = f"arn:aws:events:{REGION}:{ACCOUNT}:rule/StepFunctionsGetEventsForSageMakerTrainingJobsRule"
 MANAGED_RULE = allow(["events:PutTargets", "events:PutRule", "events:DescribeRule"], TRAINING_RULE)
@@ -413,7 +413,7 @@ def test_an_event_is_put_when_the_machines_role_may(faked: Client) -> None:
     )
 
 
-# --------------------------------------------------------------------------------------------------- alarm events
+# ----------------------------------------------------------------------------------------------- alarm events
 
 
 def test_an_alarm_that_changes_state_puts_an_event(faked: Client) -> None:
@@ -446,7 +446,7 @@ def test_an_alarm_that_changes_state_puts_an_event(faked: Client) -> None:
     assert (detail["alarmName"], detail["state"]["value"]) == ("late", "ALARM")
 
 
-# --------------------------------------------------------------------------------------------------- MiniStack itself
+# ------------------------------------------------------------------------------------------- MiniStack itself
 
 
 def test_a_moved_seam_is_named() -> None:
