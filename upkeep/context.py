@@ -94,8 +94,11 @@ def stack_name(stack: str | None) -> str:
 
 
 def checkpoint(info: lifecycle.SandboxInfo, stack: str = SANDBOX) -> Path:
-    """Where the deployer keeps what it knows of a stack in a sandbox."""
-    return info.run_dir / f"{stack}.json"
+    """Where the deployer keeps what it knows of a stack in a sandbox.
+
+    Apart from the sandbox's own files: its record is called sandbox.json, as the checkpoint of stack `sandbox` is.
+    """
+    return info.run_dir / "stacks" / f"{stack}.json"
 
 
 def find_sandbox(port: int | None = None) -> lifecycle.SandboxInfo:

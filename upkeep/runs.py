@@ -230,7 +230,7 @@ def steps_of(context: Clients, arn: str) -> list[Step]:
     pages = context.client("stepfunctions").get_paginator("get_execution_history")
     events: list[Mapping[str, Any]] = []
     for page in pages.paginate(
-        executionArn=arn, includeExecutionData=False, PaginationConfig={"MaxItems": 2000}
+        executionArn=arn, includeExecutionData=False, PaginationConfig={"PageSize": 1000}
     ):
         events.extend(page["events"])
     return parse_steps(events)

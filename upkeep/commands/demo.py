@@ -35,8 +35,8 @@ def demo(
 ) -> None:
     """See the whole loop offline: deploy, push real flights month by month, judge, release, predict.
 
-    One broken file must end in quarantine, and the gate must refuse one month with shuffled labels. Exit code 0
-    only if all of that went as promised. Ctrl-C stops everything and leaves nothing behind.
+    One broken file must end in quarantine, and the gate must refuse one month with shuffled labels. Exit code
+    0 only if all of that went as promised. Ctrl-C stops everything and leaves nothing behind.
     """
     out = render.console(sys.stderr if as_json else None)
     view = DemoView(out)

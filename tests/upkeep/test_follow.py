@@ -1,0 +1,225 @@
+"""Follows scripted pushes; each promise of `upkeep push --wait` is one of these stories."""
+
+import json
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import pytest
+
+from tests.upkeep.fakes import SECOND, START
+from upkeep import follow
+from upkeep.data import ACCEPTED, ARRIVED, QUARANTINED, Upload
+from upkeep.runs import Decision, Run, Step
+from upkeep.serving import Package, Serving
+
+UPLOAD = Upload(
+    path=Path("2013-01.csv"),
+    bucket="b",
+    key="incoming/flights/2013-01.csv",
+    accepted_key="accepted/flights/ab-2013-01.csv",
+    size=10,
+)
+PROMOTED = Decision(decision="promote", reason="better by 0.01")
+REFUSED = Decision(decision="refuse", reason="worse by 0.01")
+RUN = Run(
+    id="0123456789", model="flights", arn="arn:run", status="SUCCEEDED", started=START, decision=PROMOTED
+)
+RELEASE = replace(RUN, id="r", arn="arn:release", decision=None)
+PACKAGE = Package(
+    arn="arn:pkg/3", version=3, created=START, approval="Approved", model_data_url="s3://m", run_id=RUN.id
+)
+SERVING = Serving(endpoint="e", status="InService", version=3)
+
+
+@dataclass
+class Script:
+    """A source whose answers are given; `later` changes them, one entry per look at the files."""
+
+    state: str = ACCEPTED
+    reason: str = ""
+    run: Run | None = RUN
+    version: Package | None = PACKAGE
+    rollout: Run | None = RELEASE
+    served: Serving = SERVING
+    answer: bool = True
+    later: list[dict] = field(default_factory=list)
+    new_only: bool | None = None
+
+    def look(self, upload):
+        for name, value in (self.later.pop(0) if self.later else {}).items():
+            setattr(self, name, value)
+        return replace(upload, state=self.state, reason=self.reason)
+
+    def run_with(self, keys, *, new_only):
+        assert keys == [UPLOAD.accepted_key]
+        self.new_only = new_only
+        return self.run
+
+    def refresh(self, run):
+        return self.run
+
+    def steps(self, run):
+        return [Step(name="Train", status="done", started=START, ended=START + SECOND)]
+
+    def package(self, run):
+        return self.version
+
+    def release(self, package, run):
+        return self.rollout
+
+    def serving(self):
+        return self.served
+
+    def answers(self, run):
+        return self.answer
+
+
+class Clock:
+    """Seconds that pass only in sleep."""
+
+    now = 0.0
+
+    def __call__(self):
+        return self.now
+
+    def sleep(self, seconds):
+        self.now += seconds
+
+
+def told(script, upload=UPLOAD, timeout_seconds=60.0):
+    clock = Clock()
+    return follow.follow(
+        script, [upload], timeout_seconds=timeout_seconds, poll_seconds=1.0, clock=clock, sleep=clock.sleep
+    )
+
+
+def test_a_better_model_is_released_and_the_exit_code_is_0():
+    result = told(Script())
+    assert (result.outcome, result.exit_code, result.reason) == ("released", 0, "better by 0.01")
+
+
+def test_a_worse_model_is_refused_with_3_and_the_judges_reason():
+    result = told(Script(run=replace(RUN, decision=REFUSED)))
+    assert (result.outcome, result.exit_code, result.reason) == ("refused", 3, "worse by 0.01")
+
+
+def test_a_bad_file_is_quarantined_with_4_and_its_reason():
+    result = told(Script(state=QUARANTINED, reason="no header"))
+    assert (result.outcome, result.exit_code, result.reason) == ("quarantined", 4, "2013-01.csv: no header")
+
+
+def test_a_failed_training_is_1_with_its_own_words():
+    result = told(Script(run=replace(RUN, status="FAILED", cause="AlgorithmError: boom", decision=None)))
+    assert (result.outcome, result.exit_code) == ("failed", 1)
+    assert result.reason == "The retraining failed: AlgorithmError: boom"
+
+
+@pytest.mark.parametrize(("status", "words"), [("TIMED_OUT", "timed out"), ("ABORTED", "was stopped")])
+def test_other_ends_of_a_run_are_failures_too(status, words):
+    assert words in told(Script(run=replace(RUN, status=status, decision=None))).reason
+
+
+def test_a_run_that_succeeds_without_a_decision_is_a_failure():
+    assert told(Script(run=replace(RUN, decision=None))).outcome == "failed"
+
+
+def test_a_failed_release_is_1_and_says_why():
+    result = told(Script(rollout=replace(RELEASE, status="FAILED", cause="the server does not come up")))
+    assert (result.outcome, result.exit_code) == ("failed", 1)
+    assert "release of version 3 failed: the server does not come up" in result.reason
+
+
+def test_a_version_rejected_on_release_is_1():
+    result = told(Script(version=replace(PACKAGE, approval="Rejected", note="no answer"), rollout=None))
+    assert (result.outcome, result.reason) == ("failed", "Version 3 was rejected on release: no answer")
+
+
+def test_a_version_that_waits_for_a_person_is_5():
+    result = told(Script(version=replace(PACKAGE, approval="PendingManualApproval"), rollout=None))
+    assert (result.outcome, result.exit_code) == ("waiting for approval", 5)
+
+
+def test_released_means_that_the_new_version_really_answers():
+    result = told(Script(answer=False), timeout_seconds=3)
+    assert (result.outcome, result.exit_code) == ("timeout", 1)
+    assert result.reason == "Not done after 3 s; it was waiting for the new version to answer."
+
+
+def test_an_endpoint_that_serves_another_version_is_not_released():
+    assert told(Script(served=replace(SERVING, version=2)), timeout_seconds=3).outcome == "timeout"
+
+
+def test_it_waits_through_everything_that_takes_time():
+    running = replace(RUN, status="RUNNING", stopped=None, decision=None)
+    script = Script(
+        state=ARRIVED,
+        run=None,
+        version=None,
+        rollout=None,
+        answer=False,
+        later=[
+            {},
+            {"state": ACCEPTED},
+            {"run": running},
+            {"run": RUN},
+            {"version": PACKAGE},
+            {"rollout": replace(RELEASE, status="RUNNING")},
+            {"rollout": RELEASE},
+            {"answer": True},
+        ],
+    )
+    seen = []
+    clock = Clock()
+    result = follow.follow(
+        script,
+        [UPLOAD],
+        poll_seconds=1.0,
+        show=lambda p: seen.append(p.where()),
+        clock=clock,
+        sleep=clock.sleep,
+    )
+    assert result.outcome == "released"
+    assert result.progress.seconds == len(seen) - 1
+    assert seen[0] == "the intake checks 2013-01.csv"
+    assert "a retraining to start" in seen
+    assert "the new version in the registry" in seen
+    assert "the release to start" in seen
+
+
+def test_a_new_file_is_followed_by_a_new_run_only():
+    script = Script()
+    told(script)
+    assert script.new_only is True
+
+
+def test_files_accepted_before_are_followed_by_the_run_they_had():
+    script = Script()
+    assert told(script, replace(UPLOAD, known=True)).outcome == "released"
+    assert script.new_only is False
+
+
+def test_files_accepted_before_without_any_run_are_nothing_new():
+    result = told(Script(run=None), replace(UPLOAD, known=True))
+    assert (result.outcome, result.exit_code) == ("unchanged", 0)
+    assert result.progress.seconds >= follow.GRACE_SECONDS
+
+
+def test_a_quarantined_file_beside_a_released_one_still_counts():
+    clock = Clock()
+    bad = replace(UPLOAD, path=Path("bad.csv"), key="incoming/flights/bad.csv")
+
+    class Mixed(Script):
+        def look(self, upload):
+            if upload.path.name == "bad.csv":
+                return replace(upload, state=QUARANTINED, reason="empty")
+            return replace(upload, state=ACCEPTED)
+
+    result = follow.follow(Mixed(), [UPLOAD, bad], clock=clock, sleep=clock.sleep)
+    assert (result.outcome, result.exit_code) == ("released", 4)
+
+
+def test_the_result_is_one_json_object():
+    data = json.loads(json.dumps(told(Script()).to_json()))
+    assert (data["outcome"], data["exit_code"], data["version"]) == ("released", 0, 3)
+    assert data["files"][0]["state"] == "accepted"
+    assert data["run"]["decision"]["reason"] == "better by 0.01"

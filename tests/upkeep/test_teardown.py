@@ -1,0 +1,202 @@
+# ruff: noqa: N803 - arguments are spelt as boto3 spells them
+import pytest
+from botocore.exceptions import ClientError
+
+from tests.upkeep.fakes import (
+    RAW,
+    RELEASE,
+    RETRAIN,
+    FakeClient,
+    answering,
+    missing,
+    raising,
+    refusal,
+    stack_outputs,
+)
+from upkeep import teardown
+
+SERVING_CONFIG, SERVING_MODEL = "upkeep-dev-flights-0002", "upkeep-dev-flights-0002-model"
+
+
+class Account:
+    """SageMaker, Step Functions and Logs of an account that remembers what is deleted."""
+
+    def __init__(self, **changes):
+        self.running = ["arn:execution"]
+        self.jobs = {"upkeep-dev-flights-0001": "Completed", "upkeep-dev-flights-0003": "InProgress"}
+        self.jobs["upkeep-dev-flights-seed-abc1234"] = "Completed"
+        self.packages = ["arn:pkg/1", "arn:pkg/2"]
+        self.configs = ["upkeep-dev-flights-0001", SERVING_CONFIG]
+        self.models = ["upkeep-dev-flights-0001-model", SERVING_MODEL]
+        self.groups = ["/aws/sagemaker/Endpoints/upkeep-dev-flights"]
+        self.streams = ["upkeep-dev-flights-0001/algo-1", "another/algo-1"]
+        self.serving = True
+        self.sagemaker = FakeClient(
+            **{
+                "list_training_jobs": self.list_jobs,
+                "describe_training_job": self.describe_job,
+                "stop_training_job": self.stop_job,
+                "delete_training_job": lambda TrainingJobName: self.jobs.pop(TrainingJobName),
+                "list_model_packages": lambda **_a: {
+                    "ModelPackageSummaryList": [{"ModelPackageArn": arn} for arn in self.packages]
+                },
+                "delete_model_package": lambda ModelPackageName: self.packages.remove(ModelPackageName),
+                "describe_endpoint": self.describe_endpoint,
+                "describe_endpoint_config": answering({"ProductionVariants": [{"ModelName": SERVING_MODEL}]}),
+                "list_endpoint_configs": lambda **_a: {
+                    "EndpointConfigs": [{"EndpointConfigName": name} for name in self.configs]
+                },
+                "delete_endpoint_config": lambda EndpointConfigName: self.configs.remove(EndpointConfigName),
+                "list_models": lambda **_a: {"Models": [{"ModelName": name} for name in self.models]},
+                "delete_model": lambda ModelName: self.models.remove(ModelName),
+                **changes,
+            }
+        )
+        self.states = FakeClient(list_executions=self.list_executions, stop_execution=self.stop_execution)
+        self.logs = FakeClient(
+            delete_log_group=self.delete_group,
+            describe_log_streams=self.list_streams,
+            delete_log_stream=lambda logGroupName, logStreamName: self.streams.remove(logStreamName),
+        )
+
+    def client(self, service, **_options):
+        return {"sagemaker": self.sagemaker, "stepfunctions": self.states, "logs": self.logs}[service]
+
+    def list_executions(self, stateMachineArn, statusFilter):
+        assert statusFilter == "RUNNING"
+        found = self.running if stateMachineArn == RETRAIN else []
+        return {"executions": [{"executionArn": arn} for arn in found]}
+
+    def stop_execution(self, executionArn, **_why):
+        self.running.remove(executionArn)
+
+    def list_jobs(self, NameContains):
+        found = [name for name in self.jobs if NameContains in name]
+        return {
+            "TrainingJobSummaries": [{"TrainingJobName": n, "TrainingJobStatus": self.jobs[n]} for n in found]
+        }
+
+    def describe_job(self, TrainingJobName):
+        status = self.jobs[TrainingJobName]
+        if status == "Stopping":
+            self.jobs[TrainingJobName] = "Stopped"
+        return {"TrainingJobStatus": status}
+
+    def stop_job(self, TrainingJobName):
+        self.jobs[TrainingJobName] = "Stopping"
+
+    def describe_endpoint(self, **_arguments):
+        if not self.serving:
+            raise missing("endpoint")
+        return {"EndpointConfigName": SERVING_CONFIG}
+
+    def delete_group(self, logGroupName):
+        if logGroupName not in self.groups and not (
+            logGroupName.endswith("TrainingJobs") and not self.streams
+        ):
+            raise refusal("ResourceNotFoundException")
+        self.groups = [name for name in self.groups if name != logGroupName]
+
+    def list_streams(self, logGroupName, logStreamNamePrefix=""):
+        return {
+            "logStreams": [{"logStreamName": s} for s in self.streams if s.startswith(logStreamNamePrefix)]
+        }
+
+
+def swept(account, after=False, outputs=None):
+    told = []
+    call = teardown.sweep_after if after else teardown.sweep
+    call(account, outputs or stack_outputs(), told.append, sleep=lambda _s: None)
+    return told
+
+
+def test_running_work_is_stopped_and_jobs_versions_and_old_releases_are_deleted():
+    account = Account()
+    told = swept(account)
+    assert account.running == []
+    assert account.packages == []
+    assert list(account.jobs) == ["upkeep-dev-flights-seed-abc1234"]
+    assert "deleted 2 model versions" in told
+    assert "deleted 2 training jobs" in told
+
+
+def test_what_serves_stays_until_the_endpoint_is_gone():
+    account = Account()
+    swept(account)
+    assert (account.configs, account.models) == ([SERVING_CONFIG], [SERVING_MODEL])
+    swept(account, after=True)
+    assert account.configs == [SERVING_CONFIG]
+    account.serving = False
+    swept(account, after=True)
+    assert (account.configs, account.models) == ([], [])
+
+
+def test_the_seeds_training_job_is_left_to_pulumi():
+    account = Account()
+    swept(account)
+    deleted = [call["TrainingJobName"] for call in account.sagemaker.asked("delete_training_job")]
+    assert "upkeep-dev-flights-seed-abc1234" not in deleted
+
+
+def test_a_running_job_is_stopped_before_it_is_deleted():
+    account = Account()
+    swept(account)
+    order = [name for name, arguments in account.sagemaker.calls if "0003" in str(arguments)]
+    assert order == [
+        "stop_training_job",
+        "describe_training_job",
+        "describe_training_job",
+        "delete_training_job",
+    ]
+
+
+def test_a_job_that_does_not_stop_does_not_hold_up_the_teardown_for_ever():
+    now = iter(range(0, 10_000, 100))
+    account = Account(
+        describe_training_job=answering({"TrainingJobStatus": "Stopping"}),
+        delete_training_job=answering({}),
+    )
+    teardown.sweep(account, stack_outputs(), sleep=lambda _s: None, clock=lambda: float(next(now)))
+    assert len(account.sagemaker.asked("describe_training_job")) < 10
+
+
+def test_a_second_sweep_finds_nothing_and_says_nothing():
+    account = Account()
+    account.serving = False
+    swept(account)
+    swept(account, after=True)
+    assert swept(account) == []
+    assert swept(account, after=True) == []
+
+
+def test_a_group_that_is_gone_already_is_no_error():
+    account = Account(list_model_packages=raising(missing("group")))
+    swept(account)
+    assert account.configs == [SERVING_CONFIG]
+
+
+def test_a_refusal_is_not_taken_for_something_gone():
+    account = Account(delete_model_package=raising(refusal("AccessDeniedException")))
+    with pytest.raises(ClientError, match="AccessDenied"):
+        swept(account)
+
+
+def test_other_models_and_other_jobs_logs_are_left_alone():
+    one = RAW["models"]["flights"]
+    longer = {**one, "endpoint": "upkeep-dev-flights-long", "retrain_state_machine_arn": RELEASE}
+    outputs = stack_outputs(models={"flights": one, "flights-long": longer})
+    sweeper = teardown.Sweeper(Account(), outputs, lambda _line: None)
+    flights = outputs.models["flights"]
+    assert teardown._own(sweeper, flights, "upkeep-dev-flights-0001")
+    assert not teardown._own(sweeper, flights, "upkeep-dev-flights-long-0001")
+
+
+def test_logs_of_the_services_go_but_not_those_of_other_jobs():
+    account = Account()
+    swept(account, after=True)
+    assert account.groups == []
+    assert account.streams == ["another/algo-1"]
+
+
+def test_a_stack_whose_first_deployment_failed_has_nothing_to_sweep():
+    assert teardown.sweep(Account(), {"region": "us-east-1"}) == {}
