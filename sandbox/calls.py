@@ -189,8 +189,11 @@ def _by_moto(model: OperationModel, wire: str, uri: dict[str, str], request: Req
         }
     )
     # A header map is always there, with nothing in it when no header has its prefix; an absent path value is
-    # None.
-    return {name: value for name, value in parsed.items() if value not in (None, {})}
+    # None. An empty body element (`<BucketLoggingStatus/>` switches logging off) is a value like any other.
+    payload = (model.input_shape.serialization if model.input_shape else {}).get("payload")
+    if payload in parsed and request.body and parsed[payload] is None:
+        parsed[payload] = {}
+    return {name: v for name, v in parsed.items() if v not in (None, {}) or (name == payload and v == {})}
 
 
 @functools.cache
@@ -240,7 +243,9 @@ def _query_marks(query: Query) -> set[str]:
 @functools.cache
 def _routes(service: str) -> tuple[_Route, ...]:
     model = service_model(service)
-    return tuple(_compile(model.operation_model(name)) for name in model.operation_names)
+    operations = [model.operation_model(name) for name in model.operation_names]
+    # S3's PutBucketLifecycle and PutBucketNotification share the URI of what replaced them.
+    return tuple(_compile(operation) for operation in operations if not operation.deprecated)
 
 
 def _compile(operation: OperationModel) -> _Route:
