@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sandbox.containers.isolation import SUPERVISOR, Mode
+from sandbox.containers.isolation import SUPERVISOR, Mode, Mount, mount_mode
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -30,6 +30,7 @@ class ContainerProcess:
         cwd: Its working directory.
         python: The interpreter that runs the supervisor.
         network: `host` to stay on the host's network, else how to leave it (sandbox/containers/isolation.py).
+        mount: How to see SAGEMAKER_BASE_DIR at /opt/ml; as the platform allows when not given.
         on_line: Gets each line of standard output and standard error, from one thread, in order.
     """
 
@@ -42,8 +43,11 @@ class ContainerProcess:
         python: Path,
         network: Mode,
         on_line: Callable[[str], None],
+        mount: Mount | None = None,
     ) -> None:
-        self._arguments = [str(python), "-I", "-S", str(SUPERVISOR), network, *command]
+        if mount is None:
+            mount = mount_mode(python) if "SAGEMAKER_BASE_DIR" in environment else "none"
+        self._arguments = [str(python), "-I", "-S", str(SUPERVISOR), network, mount, *command]
         self._environment = dict(environment)
         self._cwd = cwd
         self._on_line = on_line

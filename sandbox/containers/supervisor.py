@@ -1,10 +1,11 @@
 """Process 1 of a sandbox container; run as a file by the image's interpreter, standard library only.
 
-    python -I -S supervisor.py <host|root|user> command [argument ...]
+    python -I -S supervisor.py <network: host|root|user> <mount: none|root|user> command [argument ...]
 
-It does what a container runtime does for the process in it: cuts the network off where asked, passes SIGTERM
-on the way the kernel does for process 1, and leaves nobody behind, neither when the command ends nor when the
-sandbox dies: the sandbox holds the other end of standard input and never writes to it.
+It does what a container runtime does for the process in it: cuts the network off and puts the tree at /opt/ml
+where asked, passes SIGTERM on the way the kernel does for process 1, and leaves nobody behind, neither when
+the command ends nor when the sandbox dies: the sandbox holds the other end of standard input and never writes
+to it.
 """
 
 from __future__ import annotations
@@ -21,34 +22,86 @@ import sys
 import time
 
 # linux/sched.h, linux/prctl.h, linux/sockios.h, linux/if.h
+CLONE_NEWNS = 0x00020000
 CLONE_NEWUSER = 0x10000000
 CLONE_NEWNET = 0x40000000
+# linux/mount.h
+MS_BIND = 0x1000
+MS_REC = 0x4000
+MS_PRIVATE = 0x40000
+MNT_DETACH = 0x2
 PR_SET_CHILD_SUBREAPER = 36
 SIOCGIFFLAGS = 0x8913
 SIOCSIFFLAGS = 0x8914
 IFF_UP = 0x1
 
 NOT_FOUND = 127
-NO_ISOLATION = 125
+NO_NAMESPACE = 125
+TREE = "SAGEMAKER_BASE_DIR"
+OPT = "/opt"
+OPT_ML = "/opt/ml"
 KILL_DEADLINE_SECONDS = 10.0
 
 
-def isolate(mode: str) -> None:
-    """Leave the host's network: `root` needs the right to, `user` gets it from a user namespace of its own.
+def separate(network: str, mount: str) -> None:
+    """Leave the host's network and see the tree at /opt/ml, as asked.
+
+    `root` needs the right to, `user` gets it from a user namespace of its own, in which we are root.
 
     Raises:
         OSError: The platform refuses.
     """
-    libc = ctypes.CDLL(None, use_errno=True)
+    in_user = "user" in (network, mount)
+    flags = (CLONE_NEWNET if network != "host" else 0) | (CLONE_NEWNS if mount != "none" else 0)
     uid, gid = os.getuid(), os.getgid()
-    if libc.unshare(CLONE_NEWNET if mode == "root" else CLONE_NEWNET | CLONE_NEWUSER):
-        number = ctypes.get_errno()
-        raise OSError(number, f"unshare: {os.strerror(number)}")
-    if mode == "user":
+    _call("unshare", flags | (CLONE_NEWUSER if in_user else 0))
+    if in_user:
         for name, text in (("setgroups", "deny"), ("uid_map", f"0 {uid} 1"), ("gid_map", f"0 {gid} 1")):
             with open(f"/proc/self/{name}", "w") as file:  # noqa: PTH123
                 file.write(text)
-    _bring_loopback_up()
+    if network != "host":
+        _bring_loopback_up()
+    if mount != "none":
+        _mount_tree(os.environ[TREE])
+
+
+def _call(name: str, *arguments: object) -> None:
+    libc = ctypes.CDLL(None, use_errno=True)
+    if getattr(libc, name)(*arguments):
+        number = ctypes.get_errno()
+        raise OSError(number, f"{name}: {os.strerror(number)}")
+
+
+def _mount(source: str, target: str, kind: str | None, flags: int) -> None:
+    texts = [None if text is None else os.fsencode(text) for text in (source, target, kind)]
+    _call("mount", *texts, ctypes.c_ulong(flags), None)
+
+
+def _mount_tree(tree: str) -> None:
+    """Put the tree at /opt/ml in our own view of the file system; the host's stays as it is."""
+    _mount("none", "/", None, MS_REC | MS_PRIVATE)
+    if not os.path.isdir(OPT_ML):  # noqa: PTH112
+        _replace_opt(os.path.join(tree, ".run", "opt"))  # noqa: PTH118
+    _mount(tree, OPT_ML, None, MS_BIND | MS_REC)
+
+
+def _replace_opt(aside: str) -> None:
+    """Cover /opt by a folder of ours with the same entries, because we may not make one in the host's."""
+    os.makedirs(aside, exist_ok=True)  # noqa: PTH103
+    _mount(OPT, aside, None, MS_BIND | MS_REC)
+    _mount("tmpfs", OPT, "tmpfs", 0)
+    for entry in os.scandir(aside):
+        target = os.path.join(OPT, entry.name)  # noqa: PTH118
+        if entry.is_symlink():
+            os.symlink(os.readlink(entry.path), target)  # noqa: PTH115, PTH211
+            continue
+        if entry.is_dir():
+            os.mkdir(target)  # noqa: PTH102
+        else:
+            os.close(os.open(target, os.O_CREAT | os.O_WRONLY))
+        _mount(entry.path, target, None, MS_BIND | MS_REC)
+    _call("umount2", os.fsencode(aside), MNT_DETACH)
+    os.mkdir(OPT_ML)  # noqa: PTH102
 
 
 def _bring_loopback_up() -> None:
@@ -170,13 +223,15 @@ def watch(pid: int) -> int | None:
 
 def main(arguments: list[str]) -> int:
     """Run the command to its end; gives its exit code, 128 + n for signal n, as a container does."""
-    mode, *command = arguments
-    if mode != "host":
+    network, mount, *command = arguments
+    if (network, mount) != ("host", "none"):
         try:
-            isolate(mode)
+            separate(network, mount)
         except OSError as error:
-            print(f"network isolation: {error}", file=sys.stderr, flush=True)
-            return NO_ISOLATION
+            print(
+                f"sandbox: the container could not be separated from this machine: {error}", file=sys.stderr
+            )
+            return NO_NAMESPACE
     become_reaper()
     pid = start(command)
     status = watch(pid)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from sandbox.containers import isolation
-from sandbox.containers.isolation import isolation_mode
+from sandbox.containers.isolation import isolation_mode, mount_mode
 from sandbox.containers.process import ContainerProcess
 from tests.sandbox.containers.running import listener
 
@@ -30,9 +30,11 @@ with socket.create_server(("127.0.0.1", 0)) as own:
 
 @pytest.fixture(autouse=True)
 def _ask_the_platform_again() -> Iterator[None]:
-    isolation_mode.cache_clear()
+    for asked in (isolation_mode, mount_mode):
+        asked.cache_clear()
     yield
-    isolation_mode.cache_clear()
+    for asked in (isolation_mode, mount_mode):
+        asked.cache_clear()
 
 
 def outcome(mode: isolation.Mode, folder: Path) -> list[str]:
@@ -57,7 +59,7 @@ def test_a_container_on_the_hosts_network_reaches_the_host(tmp_path: Path) -> No
 
 @pytest.mark.parametrize("mode", ["root", "user"])
 def test_an_isolated_container_reaches_its_own_loopback_alone(mode: isolation.Mode, tmp_path: Path) -> None:
-    if not isolation._works(PYTHON, mode):
+    if not isolation._works(PYTHON, mode, "none"):
         pytest.skip(f"this platform does not allow it as {mode}")
     assert outcome(mode, tmp_path) == ["refused", "own loopback works"]
 
@@ -65,7 +67,7 @@ def test_an_isolated_container_reaches_its_own_loopback_alone(mode: isolation.Mo
 def test_the_platform_is_asked_once(monkeypatch: pytest.MonkeyPatch) -> None:
     asked = []
 
-    def works(_python: Path, mode: isolation.Mode) -> bool:
+    def works(_python: Path, mode: isolation.Mode, _mount: isolation.Mount) -> bool:
         asked.append(mode)
         return True
 
@@ -77,3 +79,29 @@ def test_the_platform_is_asked_once(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_platform_that_refuses_leaves_the_host(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(isolation, "SUPERVISOR", Path("/nonexistent.py"))
     assert isolation_mode(PYTHON) == "host"
+    assert mount_mode(PYTHON) == "none"
+
+
+@pytest.mark.parametrize("mount", ["root", "user"])
+def test_a_container_sees_its_tree_at_the_images_place_and_the_host_does_not(
+    mount: isolation.Mount, tmp_path: Path
+) -> None:
+    if not isolation._works(PYTHON, "host", mount):
+        pytest.skip(f"this platform does not allow it as {mount}")
+    (tmp_path / "mine").write_text("mine")
+    before = sorted(path.name for path in Path("/opt").iterdir())
+    lines: list[str] = []
+    process = ContainerProcess(
+        [sys.executable, "-c", "import os; print(open('/opt/ml/mine').read(), *sorted(os.listdir('/opt')))"],
+        environment={"SAGEMAKER_BASE_DIR": str(tmp_path)},
+        cwd=tmp_path,
+        python=PYTHON,
+        network="host",
+        mount=mount,
+        on_line=lines.append,
+    )
+    process.start()
+    assert process.wait(20) == 0, lines
+    assert lines[0].split() == ["mine", *sorted({*before, "ml"})]
+    assert sorted(path.name for path in Path("/opt").iterdir()) == before
+    assert (tmp_path / "mine").exists()

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from sandbox.containers.isolation import isolation_mode
+from sandbox.containers.isolation import isolation_mode, mount_mode
 from sandbox.image import Image
 from tests.sandbox.containers.running import REPORT, REPOSITORY, Training, listener, package, training
 
@@ -206,6 +206,18 @@ def test_entry_point_and_arguments_may_name_the_images_paths(folder: Path, image
     )
     assert job.finish() == 0, job.text
     assert job.lines[-1] == f"said ['--in={job.tree}/input']"
+
+
+def test_a_path_that_the_script_spells_out_is_found(folder: Path, image: Image) -> None:
+    if mount_mode(image.python) == "none":
+        pytest.skip("this platform allows no mount namespace")
+    script = (
+        "text = open('/opt/ml/input/config/hyperparameters.json').read()\n"
+        "open('/opt/ml/model/n', 'w').write(str(len(text)))\n"
+    )
+    job = training(folder, image, package(script))
+    assert job.finish() == 0, job.text
+    assert int((job.tree / "model" / "n").read_text()) > 10
 
 
 def test_an_isolated_job_has_no_network_and_no_credentials(folder: Path, image: Image) -> None:
