@@ -55,7 +55,7 @@ def endpoint_alarms(endpoint: str, spec: ModelSpec) -> list[Alarm]:
     return [
         Alarm(
             key="endpoint-5xx",
-            description=f"{endpoint} answered {watch.max_server_errors} or more requests with a server error in 5 minutes",
+            description=f"{endpoint} failed on {watch.max_server_errors} or more requests in 5 minutes",
             section="endpoint-5xx",
             namespace="AWS/SageMaker",
             metric="Invocation5XXErrors",
@@ -73,7 +73,7 @@ def endpoint_alarms(endpoint: str, spec: ModelSpec) -> list[Alarm]:
         ),
         Alarm(
             key="endpoint-latency",
-            description=f"One request in a hundred to {endpoint} takes {watch.max_latency_milliseconds} ms or more",
+            description=f"1 % of the requests to {endpoint} take {watch.max_latency_milliseconds} ms or more",
             section="endpoint-latency",
             namespace="AWS/SageMaker",
             # In microseconds, and the container's time only.

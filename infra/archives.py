@@ -1,4 +1,4 @@
-"""Archives of our own code whose bytes depend on the code alone: for the containers and for the Lambda functions."""
+"""Archives of our own code whose bytes depend on the code alone, for containers and Lambda functions."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ import pulumi_aws as aws
 
 ROOT = Path(__file__).resolve().parent.parent
 BUILD = ROOT / "build"
-# What runs inside AWS. The archive's root holds the folders, because the containers put the root on the import path.
+# What runs inside AWS. The archive's root holds the folders: the containers put it on the import path.
 PACKAGES = ("inference", "models", "monitoring", "training")
 SUFFIXES = frozenset({".json", ".py", ".sql"})
 
@@ -42,7 +42,7 @@ class CodeError(RuntimeError):
 
 
 def sources(root: Path = ROOT) -> dict[str, bytes]:
-    """Our packages' files by their path in the archive, sorted; data, caches and hidden files are left out."""
+    """Our packages' files by their path in the archive, sorted; no data, caches or hidden files."""
     found = {
         path.relative_to(root).as_posix(): path.read_bytes()
         for package in PACKAGES
@@ -146,14 +146,15 @@ def _with_dependencies(files: Mapping[str, bytes], site: Path) -> bytes:
     size = sum(map(len, everything.values()))
     if size > MAX_UNZIPPED_BYTES:
         raise CodeError(
-            f"the functions' archive holds {size / 1024**2:.0f} MB, Lambda takes {MAX_UNZIPPED_BYTES / 1024**2:.0f}; "
-            "remove packages from the extra `lambda` in pyproject.toml"
+            f"the functions' archive holds {size / 1024**2:.0f} MB, "
+            f"Lambda takes {MAX_UNZIPPED_BYTES / 1024**2:.0f}; remove packages "
+            "from the extra `lambda` in pyproject.toml"
         )
     return zip_file(everything, zipfile.ZIP_DEFLATED)
 
 
 def dependencies(root: Path = ROOT, folder: Path = BUILD) -> Path:
-    """Folder with the packages of the extra ``lambda``, for Lambda's system and Python, in uv.lock's versions.
+    """Folder with the packages of the extra ``lambda``, for Lambda's system and Python, as uv.lock has them.
 
     Raises:
         CodeError: uv is missing or failed; the message carries what it said.
@@ -244,8 +245,8 @@ class TrainingCode(pulumi.ComponentResource):
             key=self.key,
             source=pulumi.FileAsset(str(args.archives.training)),
             content_type="application/gzip",
-            # An execution that runs while the code changes still trains with the old one, and a model's passport
-            # names the code it came from.
+            # An execution that runs while the code changes still trains with the old one; and what an older
+            # model came from stays known.
             opts=pulumi.ResourceOptions(parent=self, retain_on_delete=True),
         )
         self.register_outputs({"key": self.key})

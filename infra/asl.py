@@ -9,8 +9,8 @@ State = dict[str, Any]
 
 CALL_TIMEOUT_SECONDS = 60
 
-# Errors that pass by themselves. AWS SDK integrations report everything an API does not model, throttling included,
-# under the service's own name: https://docs.aws.amazon.com/step-functions/latest/dg/concepts-error-handling.html
+# Errors that pass by themselves. AWS SDK integrations report everything an API does not model, throttling
+# included, under the service's own name: https://docs.aws.amazon.com/step-functions/latest/dg/concepts-error-handling.html
 _TRANSIENT = {
     "sagemaker": ["SageMaker.SageMakerException", "SageMaker.ThrottlingException", "States.Timeout"],
     "training": ["SageMaker.AmazonSageMakerException", "SageMaker.ThrottlingException"],

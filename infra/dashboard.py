@@ -12,13 +12,13 @@ import pulumi_aws as aws
 
 from infra.alarms import PERIOD_SECONDS
 from infra.naming import VARIANT, Names
-from models.spec import METRICS, ModelSpec
+from models.spec import ModelSpec
+from monitoring import metrics
 
 # A dashboard is 24 columns wide:
 # https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/CloudWatch-Dashboard-Body-Structure.html
 WIDTH = 24
 HEIGHT = 6
-_TEXT_HEIGHT = 4
 
 Widget = dict[str, Any]
 
@@ -84,34 +84,42 @@ def _alarms(plan: DashboardPlan) -> Widget:
     return {"type": "alarm", "properties": {"title": "Alarms", "alarms": list(plan.alarm_arns)}}
 
 
-def _metric(plan: DashboardPlan, title: str, metrics: list[list[Any]], **more: Any) -> Widget:
+def _metric(plan: DashboardPlan, title: str, lines: list[list[Any]], **more: Any) -> Widget:
     properties = {
         "title": title,
         "region": plan.names.region,
         "view": "timeSeries",
         "period": PERIOD_SECONDS,
-        "metrics": metrics,
+        "metrics": lines,
     }
     return {"type": "metric", "properties": properties | more}
 
 
 def _intake(plan: DashboardPlan) -> Widget:
     visible = "ApproximateNumberOfMessagesVisible"
-    metrics: list[list[Any]] = [
-        ["AWS/SQS", "NumberOfMessagesSent", "QueueName", plan.queue, {"stat": "Sum", "label": "arrived"}],
+    lines: list[list[Any]] = [
         ["AWS/SQS", visible, "QueueName", plan.queue, {"stat": "Maximum", "label": "waiting"}],
         ["AWS/SQS", visible, "QueueName", plan.dead_letters, {"stat": "Maximum", "label": "given up"}],
     ]
-    return _metric(plan, "Files and requests", metrics)
+    for model in plan.specs:
+        own = [metrics.STACK, plan.names.prefix, metrics.MODEL, model]
+        lines += [
+            [metrics.NAMESPACE, name, *own, {"stat": "Sum", "label": f"{model}: {label}"}]
+            for name, label in (
+                (metrics.FILES_ACCEPTED, "accepted"),
+                (metrics.FILES_QUARANTINED, "quarantined"),
+            )
+        ]
+    return _metric(plan, "Files", lines)
 
 
 def _functions(plan: DashboardPlan) -> Widget:
-    metrics: list[list[Any]] = [
+    calls: list[list[Any]] = [
         ["AWS/Lambda", metric, "FunctionName", function, {"stat": "Sum"}]
         for function in plan.functions
         for metric in ("Invocations", "Errors")
     ]
-    return _metric(plan, "Functions", metrics)
+    return _metric(plan, "Functions", calls)
 
 
 def _model_row(plan: DashboardPlan, spec: ModelSpec) -> list[Widget]:
@@ -143,21 +151,13 @@ def _model_row(plan: DashboardPlan, spec: ModelSpec) -> list[Widget]:
 
 
 def _scores(plan: DashboardPlan, spec: ModelSpec) -> Widget:
-    """The gate's metric of every training job, found by a search because jobs come and go."""
-    metric = spec.gate.metric if spec.gate.metric in METRICS[spec.task] else METRICS[spec.task][0]
-    prefix = plan.names.model(spec.name).base
-    searches: list[list[Any]] = [
-        [
-            {
-                "expression": f"SEARCH('{{/aws/sagemaker/TrainingJobs,TrainingJobName}} "
-                f"MetricName=\"{who}:{metric}\" {prefix}', 'Maximum', {PERIOD_SECONDS})",
-                "id": who,
-                "label": who,
-            }
-        ]
-        for who in ("challenger", "champion")
+    """What every judgement compared, as the judge wrote it down."""
+    own = [metrics.STACK, plan.names.prefix, metrics.MODEL, spec.name]
+    scores: list[list[Any]] = [
+        [metrics.NAMESPACE, name, *own, {"stat": "Maximum", "label": label}]
+        for name, label in ((metrics.CHALLENGER_SCORE, "challenger"), (metrics.CHAMPION_SCORE, "champion"))
     ]
-    return _metric(plan, f"{spec.name}: {metric} of challenger and champion", searches)
+    return _metric(plan, f"{spec.name}: {spec.gate.metric}, judged on the same fresh rows", scores)
 
 
 @dataclass(frozen=True, kw_only=True)

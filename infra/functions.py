@@ -99,8 +99,8 @@ class LambdaFunction(pulumi.ComponentResource):
                     **args.environment,
                 }
             ),
-            # Without the role's policy the first call would fail, without the log group Lambda would make one that
-            # keeps everything for ever.
+            # Without the role's policy the first call would fail; without the log group Lambda would make one
+            # that keeps everything for ever.
             opts=pulumi.ResourceOptions(parent=self, depends_on=[policy, logs]),
         )
         self.arn = self.function.arn

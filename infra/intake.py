@@ -144,7 +144,6 @@ class Intake(pulumi.ComponentResource):
 
     def _create_function(self) -> LambdaFunction:
         args, names, storage = self._args, self._args.names, self._args.storage
-        machines = {model: names.state_machine_arn(names.model(model).retrain) for model in args.models}
         return LambdaFunction(
             f"{self._name}-intake",
             LambdaFunctionArgs(
@@ -153,12 +152,11 @@ class Intake(pulumi.ComponentResource):
                 handler=HANDLER,
                 description="Checks arriving files and starts one retraining per distinct data set",
                 archive=args.archive,
-                permissions=[*self._permissions(sorted(machines.values()))],
+                permissions=self._permissions(),
                 environment={
                     "PREFIX": names.prefix,
                     "DATA_BUCKET": storage.data,
                     "ARTIFACTS_BUCKET": storage.artifacts,
-                    "STATE_MACHINES": json.dumps(machines, sort_keys=True),
                 },
                 timeout_seconds=TIMEOUT_SECONDS,
                 memory_mb=MEMORY_MB,
@@ -168,25 +166,26 @@ class Intake(pulumi.ComponentResource):
             pulumi.ResourceOptions(parent=self),
         )
 
-    def _permissions(self, machines: Sequence[str]) -> list[Permission]:
+    def _permissions(self) -> list[Permission]:
         storage, names = self._args.storage, self._args.names
-        executions = [f"{arn.replace(':stateMachine:', ':execution:')}:*" for arn in machines]
+        machines = [
+            names.state_machine_arn(names.model(model).retrain) for model in sorted(self._args.models)
+        ]
         return [
             Permission(
                 sid="ReadQueue",
-                actions=["sqs:ChangeMessageVisibility", "sqs:DeleteMessage"]
-                + ["sqs:GetQueueAttributes", "sqs:ReceiveMessage"],
+                actions=["sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage"],
                 resources=[names.arn("sqs", self.queue_name)],
             ),
-            storage.read("ReadFiles", "data", "incoming/*", "accepted/*", "manifests/*"),
-            storage.write("SortFiles", "data", "accepted/*", "quarantine/*", "manifests/*"),
+            storage.read_versions("ReadFiles", "data", "incoming/*", "accepted/*"),
+            storage.receive_copies("SortFiles", "data", "accepted/*", "quarantine/*"),
+            storage.write("WriteManifest", "data", "manifests/*"),
             storage.remove("TakeFilesAway", "data", "incoming/*"),
-            storage.browse("ListFiles", "data", "incoming/", "accepted/", "manifests/", "quarantine/"),
+            storage.browse("ListFiles", "data", "incoming/", "accepted/"),
             storage.read("ReadSpecs", "artifacts", "specs/*"),
             storage.browse("ListSpecs", "artifacts", "specs/"),
             storage.encrypt(),
             Permission(sid="Retrain", actions=["states:StartExecution"], resources=machines),
-            Permission(sid="LookAtRuns", actions=["states:DescribeExecution"], resources=executions),
         ]
 
 

@@ -59,7 +59,7 @@ def metric_definitions(spec: ModelSpec) -> list[tuple[str, str]]:
 def serving_environment(spec: ModelSpec, region: str) -> dict[str, str]:
     """Variables of the serving container.
 
-    The two PIP_ ones keep the container from downloading setuptools at every start, which it cannot: it has no
+    The two PIP_ ones keep the container from downloading setuptools at every start, which it cannot without a
     network. One thread per worker, because the workers already share the CPUs.
     """
     return {

@@ -26,14 +26,13 @@ def judge_function(
             description="Decides whether a challenger may replace what serves, and says why",
             archive=archive,
             permissions=[
-                storage.read("ReadEvaluation", "artifacts", "training/*", "specs/*", "decisions/*"),
-                storage.browse("ListEvaluation", "artifacts", "training/", "specs/", "decisions/"),
+                storage.read("ReadEvaluation", "artifacts", "training/*", "specs/*"),
+                storage.browse("ListEvaluation", "artifacts", "training/", "specs/"),
                 storage.write("WriteDecision", "artifacts", "decisions/*"),
                 storage.encrypt(),
             ],
             environment={
                 "PREFIX": names.prefix,
-                "DATA_BUCKET": storage.data,
                 "ARTIFACTS_BUCKET": storage.artifacts,
                 "APPROVAL": approval,
             },
@@ -70,13 +69,12 @@ def verify_function(names: Names, storage: Storage, archive: Path, log_retention
                         for kind in ("endpoint", "endpoint-config", "model", "model-package")
                     ],
                 ),
-                storage.read("ReadSample", "artifacts", "training/*", "specs/*", "decisions/*"),
-                storage.browse("ListSample", "artifacts", "training/", "specs/", "decisions/"),
+                storage.read("ReadSample", "artifacts", "training/*"),
+                storage.browse("ListSample", "artifacts", "training/"),
                 storage.decrypt(),
             ],
             environment={
                 "PREFIX": names.prefix,
-                "DATA_BUCKET": storage.data,
                 "ARTIFACTS_BUCKET": storage.artifacts,
             },
             timeout_seconds=240,

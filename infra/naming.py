@@ -27,7 +27,7 @@ MAX_ROLE = 64
 
 RUN_ID_LENGTH = 20
 MODEL_LENGTH = 20  # the pattern of ModelSpec.name
-# The longest name is a training job's, `upkeep-<stack>-<model>-<run id>`: what is left of its 63 is the stack's.
+# The longest name is a training job's, `upkeep-<stack>-<model>-<run id>`; the stack gets what is left.
 STACK_LENGTH = MAX_SAGEMAKER - len(f"{PROJECT}---") - MODEL_LENGTH - RUN_ID_LENGTH
 _HASH_LENGTH = 6
 

@@ -1,4 +1,4 @@
-"""Permissions as data: the owner of a resource describes access to it, the user of the resource attaches it."""
+"""Permissions as data: the owner of a resource describes access to it, its user attaches it."""
 
 from __future__ import annotations
 

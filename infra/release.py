@@ -86,8 +86,8 @@ class ReleasePlan:
 def release_definition(plan: ReleasePlan) -> dict[str, Any]:
     """The state machine in the Amazon States Language.
 
-    Input: the event ``SageMaker Model Package State Change``. Such an event comes more than once, and again when the
-    release marks the package as live: then there is nothing to do.
+    Input: the event ``SageMaker Model Package State Change``. It may come more than once, and it comes again
+    when the release marks the package as live: then there is nothing to do.
     """
     return {
         "Comment": f"Put an approved version of {plan.spec.name} behind its endpoint",
@@ -410,10 +410,11 @@ def _verify(plan: ReleasePlan) -> dict[str, Any]:
 
 
 def _short_failure() -> dict[str, Any]:
-    """A cause may be longer than the 1,024 characters of an ApprovalDescription, so the reason points to it."""
+    """A cause may be longer than an ApprovalDescription's 1,024 characters, so the reason points to it."""
     return {
         "error.$": "$.error.Error",
-        "reason.$": "States.Format('The release failed with {}; see execution {}', $.error.Error, $$.Execution.Id)",
+        "reason.$": "States.Format('The release failed with {}; see execution {}', "
+        "$.error.Error, $$.Execution.Id)",
         "cause.$": "$.error.Cause",
     }
 
@@ -519,7 +520,7 @@ class ReleaseMachine(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: ReleaseArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("upkeep:release:ReleaseMachine", name, {}, opts)
-        known = {
+        known: dict[str, Any] = {
             "names": args.names,
             "spec": args.spec,
             "data_bucket": args.names.bucket("data"),

@@ -69,7 +69,7 @@ class RetrainPlan:
 def retrain_definition(plan: RetrainPlan) -> dict[str, Any]:
     """The state machine in the Amazon States Language.
 
-    Input: ``{"model", "run_id", "manifest_uri", "rows", "files", "trigger"}``. Output: the decision and the package.
+    Input: ``{"model", "run_id", "manifest_uri", "rows", "files", "trigger"}``. Output: decision and package.
     """
     limit = plan.spec.training.max_runtime_seconds + TRAINING_MARGIN_SECONDS
     return {
@@ -253,7 +253,8 @@ def _failure(plan: RetrainPlan) -> dict[str, Any]:
             {
                 "TopicArn": plan.topic_arn,
                 "Subject": f"{plan.names.model(plan.spec.name).base}: retraining failed"[:100],
-                "Message.$": "States.Format('{}\n{}\n\nThe model that served before serves on.\nExecution: {}', "
+                "Message.$": "States.Format('{}\n{}\n\nThe model that served before serves on.\n"
+                "Execution: {}', "
                 "$.failure.error, $.failure.cause, $$.Execution.Id)",
             },
             kind="sns",
@@ -308,7 +309,7 @@ class RetrainMachine(pulumi.ComponentResource):
     def __init__(self, name: str, args: RetrainArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("upkeep:retrain:RetrainMachine", name, {}, opts)
         artifacts = f"s3://{args.names.bucket('artifacts')}"
-        known = {
+        known: dict[str, Any] = {
             "names": args.names,
             "spec": args.spec,
             "image": args.image,

@@ -51,7 +51,7 @@ class Settings:
         capture_retention_days: How long recorded requests are kept.
         force_destroy: Whether a teardown deletes buckets that hold objects.
         protect: Whether the data bucket and the encryption key refuse to be deleted.
-        lambda_dependencies: ``bundle`` packs them into the functions' archive, ``preinstalled`` expects them there.
+        lambda_dependencies: ``bundle`` packs them into the functions' archive, ``preinstalled`` does not.
         tags: The provider's default tags, which the state machines put on what they create too.
     """
 
@@ -69,7 +69,7 @@ class Settings:
     tags: Mapping[str, str]
 
 
-# Key -> default. Pulumi.yaml declares the same ones with their types and descriptions; a test keeps them equal.
+# Key -> default. Pulumi.yaml declares the same ones with types and descriptions; a test keeps them equal.
 DEFAULTS: dict[str, Any] = {
     "models": ["flights"],
     "approval": "gate",

@@ -15,8 +15,8 @@ ABORT_MULTIPART_DAYS = 7
 ACCESS_LOG_DAYS = 365
 KEY_DELETION_WINDOW_DAYS = 30
 
-# What the account's administrators may do with the key; identity policies cannot give more than this. Spelled out, so
-# that no `kms:*` is needed: https://docs.aws.amazon.com/kms/latest/developerguide/key-policy-default.html
+# What the account's administrators may do with the key; identity policies cannot give more than this. Spelled
+# out, so that no `kms:*` is needed: https://docs.aws.amazon.com/kms/latest/developerguide/key-policy-default.html
 _KEY_ADMINISTRATION = (
     *("kms:CancelKeyDeletion", "kms:CreateAlias", "kms:CreateGrant", "kms:Decrypt", "kms:DeleteAlias"),
     *(
@@ -98,6 +98,15 @@ class Storage(pulumi.ComponentResource):
     def read(self, sid: str, bucket: str, *patterns: str) -> Permission:
         """Read the objects of a bucket role (``data``, ``artifacts``) whose keys match."""
         return self._objects(sid, bucket, patterns, ["s3:GetObject"])
+
+    def read_versions(self, sid: str, bucket: str, *patterns: str) -> Permission:
+        """Read an exact version of an object, with what a copy of it takes along."""
+        actions = ["s3:GetObject", "s3:GetObjectTagging", "s3:GetObjectVersion", "s3:GetObjectVersionTagging"]
+        return self._objects(sid, bucket, patterns, actions)
+
+    def receive_copies(self, sid: str, bucket: str, *patterns: str) -> Permission:
+        """Create objects as copies of others, tags included."""
+        return self._objects(sid, bucket, patterns, ["s3:PutObject", "s3:PutObjectTagging"])
 
     def write(self, sid: str, bucket: str, *patterns: str) -> Permission:
         """Create and replace objects."""
