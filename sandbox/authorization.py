@@ -193,8 +193,7 @@ _PASSING: dict[tuple[str, str], Callable[[dict[str, Any]], Iterator[PassedRole]]
 }
 
 
-# AWS's words when a service cannot assume a role.
-CANNOT_ASSUME = {
+_CANNOT_ASSUME = {
     _SAGEMAKER: (
         "Could not assume role {role}. Please ensure that the role exists and allows principal "
         "'sagemaker.amazonaws.com' to assume the role."
@@ -207,6 +206,11 @@ CANNOT_ASSUME = {
     _EVENTS: "Provided role '{role}' cannot be assumed by principal 'events.amazonaws.com'.",
     _SCHEDULER: "The execution role you provide must allow AWS EventBridge Scheduler to assume the role.",
 }
+
+
+def cannot_assume(role: PassedRole) -> str:
+    """AWS's words when a service cannot assume a role."""
+    return _CANNOT_ASSUME[role.service].format(role=role.role_arn, service=role.service)
 
 
 def source_arn(call: Call, region: str, account: str) -> str:

@@ -136,7 +136,7 @@ class SageMakerTasks:
             if status == "Completed":
                 return description
             if status in ("Failed", "Stopped"):
-                raise TaskFailedError("States.TaskFailedError", json.dumps(description))
+                raise TaskFailedError("States.TaskFailed", json.dumps(description))
             if not execution.wanted:
                 self._call(f"Stop{job}", name, execution)
                 raise TaskFailedError(

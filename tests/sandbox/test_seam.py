@@ -446,14 +446,68 @@ def test_an_alarm_that_changes_state_puts_an_event(faked: Client) -> None:
     assert (detail["alarmName"], detail["state"]["value"]) == ("late", "ALARM")
 
 
+def alarm(name: str, **more: Any) -> dict[str, Any]:
+    return {
+        "AlarmName": name,
+        "Statistic": "Sum",
+        "Period": 60,
+        "EvaluationPeriods": 1,
+        "Threshold": 1,
+        "ComparisonOperator": "GreaterThanOrEqualToThreshold",
+        "TreatMissingData": "notBreaching",
+    } | more
+
+
+def await_state(faked: Client, name: str, state: str) -> None:
+    deadline = time.monotonic() + 10
+    found = ""
+    while found != state:
+        assert time.monotonic() < deadline, f"{name} is {found}, not {state}"
+        time.sleep(0.1)
+        found = faked("cloudwatch").describe_alarms(AlarmNames=[name])["MetricAlarms"][0]["StateValue"]
+
+
+def test_an_alarm_watches_its_own_dimensions_only(faked: Client) -> None:
+    metric = {"Namespace": "Upkeep", "MetricName": "Drift"}
+    cloudwatch = faked("cloudwatch")
+    for model in ("flights", "taxis"):
+        cloudwatch.put_metric_alarm(**alarm(model, Dimensions=[{"Name": "Model", "Value": model}], **metric))
+    cloudwatch.put_metric_data(
+        Namespace="Upkeep",
+        MetricData=[{"MetricName": "Drift", "Value": 2.0, "Dimensions": [{"Name": "Model", "Value": "taxis"}]}],
+    )
+    await_state(faked, "taxis", "ALARM")
+    await_state(faked, "flights", "OK")
+
+
+def test_a_failed_execution_sets_off_an_alarm(faked: Client) -> None:
+    arn = machine(faked, "doomed", {"Resource": "arn:aws:states:::aws-sdk:sagemaker:describeEndpoint"})
+    dimensions = [{"Name": "StateMachineArn", "Value": arn}]
+    faked("cloudwatch").put_metric_alarm(
+        **alarm("doomed", Namespace="AWS/States", MetricName="ExecutionsFailed", Dimensions=dimensions)
+    )
+    run(faked, arn)
+    await_state(faked, "doomed", "ALARM")
+
+
+def test_a_message_in_a_queue_sets_off_an_alarm(faked: Client) -> None:
+    queue = faked("sqs").create_queue(QueueName="letters")["QueueUrl"]
+    metric = {"Namespace": "AWS/SQS", "MetricName": "ApproximateNumberOfMessagesVisible"}
+    dimensions = [{"Name": "QueueName", "Value": "letters"}]
+    faked("cloudwatch").put_metric_alarm(**alarm("letters", Statistic="Maximum", Dimensions=dimensions, **metric))
+    await_state(faked, "letters", "OK")
+    faked("sqs").send_message(QueueUrl=queue, MessageBody="lost")
+    await_state(faked, "letters", "ALARM")
+
+
 # ------------------------------------------------------------------------------------------- MiniStack itself
 
 
 def test_a_moved_seam_is_named() -> None:
-    from sandbox import seam
+    from sandbox.seam import internals
 
-    seam.check()
+    internals.check()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(seam.RELIED_ON, "core.arn", "parse_arn no_such_name")
+        patch.setitem(internals.RELIED_ON, "core.arn", "parse_arn no_such_name")
         with pytest.raises(RuntimeError, match=r"moved ministack\.core\.arn\.no_such_name; sandbox/seam"):
-            seam.check()
+            internals.check()

@@ -1,0 +1,107 @@
+"""Sessions of roles, and what they and their trust policies allow."""
+
+# ruff: noqa: SLF001 - MiniStack's private names are what this package is for
+
+from __future__ import annotations
+
+import contextvars
+import hashlib
+import json
+from collections.abc import Callable
+from typing import Any, cast
+
+from sandbox.authorization import Permission
+from sandbox.lifecycle import ACCOUNT, REGION
+from sandbox.seam.internals import ministack
+
+
+def in_account(function: Callable[[], Any]) -> Any:
+    """Run outside any request, in the sandbox's account and region."""
+
+    def scoped() -> Any:
+        with ministack("core.responses").request_scope(ACCOUNT, REGION):
+            return function()
+
+    return contextvars.Context().run(scoped)
+
+
+def role_session(role_arn: str, session_name: str) -> dict[str, str]:
+    """Credentials of a role, as AWS_* variables: one session per role and name, known to the emulator's IAM."""
+    role_name = role_arn.rpartition("/")[2]
+    digest = hashlib.sha256(f"{role_arn}:{session_name}".encode()).hexdigest()
+    key, secret = f"ASIA{digest[:16].upper()}", hashlib.sha256(f"secret:{digest}".encode()).hexdigest()
+    token = hashlib.sha256(f"token:{digest}".encode()).hexdigest()
+    session = {
+        "Arn": f"arn:aws:sts::{ACCOUNT}:assumed-role/{role_name}/{session_name}",
+        "UserId": f"{role_name}:{session_name}",
+        "SecretAccessKey": secret,
+        "SessionToken": token,
+    }
+    ministack("services.sts").register_session(key, session)
+    return {"AWS_ACCESS_KEY_ID": key, "AWS_SECRET_ACCESS_KEY": secret, "AWS_SESSION_TOKEN": token}
+
+
+def denial(access_key: str, permission: Permission, service: str) -> str | None:
+    """AWS's sentence when a caller may not, None when it may. Call in a request's or the account's scope."""
+    evaluator = ministack("core.iam_evaluator")
+    denied = evaluator.enforce(
+        access_key, permission.action, service, REGION, permission.resource, dict(permission.context)
+    )
+    if denied is None:
+        return None
+    if isinstance(denied, evaluator.AuthError):
+        return str(denied.message)
+    explicit = denied.decision == "Deny"
+    actions = ministack("core.iam_actions")
+    return str(
+        actions.identity_denial_message(
+            permission.action, denied.principal_arn, permission.resource, explicit
+        )
+    )
+
+
+def role_denial(role_arn: str, permission: Permission, service: str) -> str | None:
+    """The same for a role, outside any request."""
+    credentials = role_session(role_arn, "upkeep-check")
+    return cast(
+        "str | None", in_account(lambda: denial(credentials["AWS_ACCESS_KEY_ID"], permission, service))
+    )
+
+
+def trusts(role_arn: str, service: str, source_arn: str) -> bool:
+    """Whether a role exists and its trust policy lets a service assume it for a resource of this account.
+
+    MiniStack evaluates trust only for people and roles. Statements are matched with its evaluator, with the
+    keys AWS sets for a service: aws:SourceAccount and aws:SourceArn.
+    """
+    return bool(in_account(lambda: _trusts(role_arn, service, source_arn)))
+
+
+def _trusts(role_arn: str, service: str, source_arn: str) -> bool:
+    role = ministack("services.iam")._roles.get(role_arn.rpartition("/")[2])
+    if role is None or role.get("Arn") != role_arn:
+        return False
+    evaluator = ministack("core.iam_evaluator")
+    context = evaluator.EvalContext(
+        principal_arn=service,
+        principal_type="Service",
+        principal_account=ACCOUNT,
+        action="sts:AssumeRole",
+        resource_arn=role_arn,
+        region=REGION,
+        service_context={"aws:sourceaccount": ACCOUNT, "aws:sourcearn": source_arn},
+    )
+    document = role["AssumeRolePolicyDocument"]
+    statements = (json.loads(document) if isinstance(document, str) else document).get("Statement", [])
+    effects = {
+        statement.get("Effect")
+        for statement in ([statements] if isinstance(statements, dict) else statements)
+        if evaluator._service_principal_matches(statement.get("Principal"), service)
+        and evaluator._action_matches("sts:AssumeRole", _listed(statement.get("Action")), [])
+        and evaluator._conditions_met(statement.get("Condition", {}), context)
+    }
+    return effects == {"Allow"}
+
+
+def _listed(value: Any) -> list[str]:
+    return [value] if isinstance(value, str) else list(value or [])
