@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import signal
 import subprocess
@@ -15,6 +16,8 @@ from sandbox.containers.isolation import SUPERVISOR, Mode, Mount, mount_mode
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+
+_log = logging.getLogger(__name__)
 
 # The supervisor's own deadline for ending what is left is 10 s.
 KILL_TIMEOUT_SECONDS = 15.0
@@ -79,7 +82,11 @@ class ContainerProcess:
         if stream is None:
             return
         for line in stream:
-            self._on_line(line.decode("utf-8", "replace").rstrip("\r\n"))
+            try:
+                self._on_line(line.decode("utf-8", "replace").rstrip("\r\n"))
+            except Exception:  # noqa: BLE001
+                # A full pipe would stop the container: whoever listens may fail, the reading goes on.
+                _log.exception("a line of a container's output was not taken")
 
     def _started(self) -> subprocess.Popen[bytes]:
         if self._process is None:
@@ -134,6 +141,8 @@ class ContainerProcess:
 
     def _close(self) -> None:
         process = self._started()
+        if self._reader is not None and self._reader.is_alive():
+            return
         for stream in (process.stdin, process.stdout):
             if stream is not None:
                 with contextlib.suppress(OSError):

@@ -83,6 +83,25 @@ def test_output_that_is_not_text_does_not_end_the_reading(run: Run, lines: list[
     assert lines == ["a\ufffd", "b"]
 
 
+def test_a_listener_that_fails_does_not_stop_the_container(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    def refuse(_line: str) -> None:
+        raise ValueError("no room")
+
+    process = ContainerProcess(
+        [sys.executable, "-c", "print(('x' * 999 + '\\n') * 500)"],
+        environment=ENVIRONMENT,
+        cwd=tmp_path,
+        python=PYTHON,
+        network="host",
+        on_line=refuse,
+    )
+    process.start()
+    assert process.wait(10) == 0
+    assert "was not taken" in caplog.text
+
+
 @pytest.mark.parametrize(
     ("program", "code"),
     [
