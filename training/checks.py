@@ -310,11 +310,9 @@ def _finding(connection: Any, source: str, rule: _Rule, count: int, rows: int) -
         f"{rule.broken} AS broken FROM {source}) WHERE broken ORDER BY row LIMIT {_EXAMPLES}"
     ).fetchall()
     examples = tuple({"row": int(row), "value": _cut(value)} for row, value in found)
-    first = examples[0]
     text = (
-        f"column {rule.column}: {count:,} of {rows:,} rows break the rule {rule.name!r}, first row "
-        f"{first['row']}: "
-        f"found {shown(first['value'])}, expected {rule.expected}"
+        f"column {rule.column}: row {examples[0]['row']}: found {shown(examples[0]['value'])}, "
+        f"expected {rule.expected} ({count:,} of {rows:,} rows)"
     )
     return Finding(rule.column, rule.name, count, text, examples)
 

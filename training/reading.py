@@ -82,7 +82,7 @@ def _read_file(path: Path, folder: Path, spec: ModelSpec) -> Any:
             keep_default_na=False,
             na_values=[""],
             encoding="utf-8",
-            float_precision="round_trip",
+            **_exact_floats(pd.__version__),
         )
     except UnicodeDecodeError as error:
         raise TrainingError(f"{name}: not UTF-8 text: {error}") from error
@@ -100,6 +100,11 @@ def _read_file(path: Path, folder: Path, spec: ModelSpec) -> Any:
             f"row"
         )
     return frame
+
+
+def _exact_floats(version: str) -> dict[str, Any]:
+    """Make pandas read numbers as Python does, to the last bit; from version 3 on it does so by itself."""
+    return {"float_precision": "round_trip"} if int(version.partition(".")[0]) < 3 else {}  # noqa: PLR2004
 
 
 def _booleans(series: Any, name: str) -> Any:
