@@ -28,7 +28,7 @@ _COMPARE: dict[str, Callable[[float, float], bool]] = {
 
 @dataclass(frozen=True)
 class Rule:
-    """When an alarm goes off. `points_to_alarm` of `periods` periods, each of `period_seconds`, break the threshold."""
+    """When an alarm goes off: `points_to_alarm` of `periods` periods break the threshold."""
 
     period_seconds: int
     periods: int
@@ -38,7 +38,7 @@ class Rule:
     missing: str = "missing"
 
     def breaks(self, value: float) -> bool:
-        """Whether a period's value is on the wrong side of the threshold. Raises KeyError for anomaly bands."""
+        """Whether a period's value is on the wrong side. Raises KeyError for anomaly bands."""
         return _COMPARE[self.comparison](value, self.threshold)
 
 
@@ -93,6 +93,6 @@ def _reason(rule: Rule, real: list[float], breaking: list[float], gaps: int) -> 
     }
     words = side.get(rule.comparison) or rule.comparison.removesuffix("Threshold")
     return (
-        f"Threshold Crossed: {len(breaking)} out of the last {rule.periods} datapoints [{shown}] were {words} the "
-        f"threshold ({rule.threshold}) (minimum {rule.points_to_alarm} datapoints for a state change)."
+        f"Threshold Crossed: {len(breaking)} out of the last {rule.periods} datapoints [{shown}] were "
+        f"{words} the threshold ({rule.threshold}) (minimum {rule.points_to_alarm} datapoints for a change)."
     )

@@ -64,7 +64,7 @@ _INTEGRATION = re.compile(r"arn:aws[\w-]*:states:::(sagemaker):(\w+?)(\.\w+)?")
 
 
 def problems(definition: str) -> list[str]:
-    """What is wrong with a definition, in Step Functions' form `CODE: what. at /place`; empty when it is good."""
+    """What is wrong with a definition, in Step Functions' form `CODE: what. at /place`."""
     if len(definition.encode()) > MAX_BYTES:
         return [f"INVALID_DEFINITION: The definition is longer than {MAX_BYTES} bytes."]
     try:
@@ -134,8 +134,8 @@ def _task(state: dict[str, Any], place: str) -> Iterator[str]:
     )
     if unknown or not resource.startswith("arn:"):
         yield _schema(
-            f"The resource provided {resource} is not recognized. The value is not a valid resource ARN, or the "
-            "resource is not available in this region",
+            f"The resource provided {resource} is not recognized. The value is not a valid resource ARN, "
+            "or the resource is not available in this region",
             f"{place}/Resource",
         )
 

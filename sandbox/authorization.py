@@ -1,4 +1,4 @@
-"""What IAM has to allow for a call: the resources of SageMaker's actions, and the roles a call hands to a service.
+"""What IAM has to allow for a call: the resources of its action, and the roles it hands to a service.
 
 Plain functions of the call; the evaluation is the emulator's. Sources: the Service Authorization Reference,
 "Actions, resources, and condition keys for Amazon SageMaker"
@@ -35,7 +35,6 @@ _NOUNS = {
 }
 _VERB = re.compile(r"(Create|Describe|Update|Delete|Stop|Get|Put|Invoke)(\w+)")
 _TAG_ACTIONS = ("AddTags", "ListTags", "DeleteTags")
-_PASS_ROLE = "iam:PassRole"
 
 # The service each call hands its role to.
 _SAGEMAKER, _LAMBDA, _STATES = "sagemaker.amazonaws.com", "lambda.amazonaws.com", "states.amazonaws.com"
@@ -62,7 +61,7 @@ class PassedRole:
     @property
     def permission(self) -> Permission:
         """What the caller must be allowed to hand it over."""
-        return Permission(_PASS_ROLE, self.role_arn, (("iam:passedtoservice", self.service),))
+        return Permission("iam:PassRole", self.role_arn, (("iam:passedtoservice", self.service),))
 
 
 def sagemaker_permissions(call: Call, region: str, account: str) -> list[Permission]:
@@ -200,8 +199,8 @@ _CANNOT_ASSUME = {
     ),
     _LAMBDA: "The role defined for the function cannot be assumed by Lambda.",
     _STATES: (
-        "Neither the global service principal states.amazonaws.com, nor the regional one is authorized to assume "
-        "the provided role."
+        "Neither the global service principal states.amazonaws.com, nor the regional one is authorized to "
+        "assume the provided role."
     ),
     _EVENTS: "Provided role '{role}' cannot be assumed by principal 'events.amazonaws.com'.",
     _SCHEDULER: "The execution role you provide must allow AWS EventBridge Scheduler to assume the role.",
@@ -214,7 +213,7 @@ def cannot_assume(role: PassedRole) -> str:
 
 
 def source_arn(call: Call, region: str, account: str) -> str:
-    """The resource a service acts for when it assumes the role of a call: `aws:SourceArn` in the trust policy."""
+    """The resource a service assumes the role of a call for: `aws:SourceArn` in the trust policy."""
     if call.service == "stepfunctions":
         name = call.params.get("name")
         return str(

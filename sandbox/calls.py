@@ -55,18 +55,18 @@ class Call:
 
     @property
     def model(self) -> OperationModel:
-        """botocore's description of the operation."""
+        """What botocore says of the operation."""
         return service_model(self.service).operation_model(self.operation)
 
 
 @functools.cache
 def service_model(service: str) -> ServiceModel:
-    """botocore's description of a service. Raises UnknownServiceError."""
+    """What botocore says of a service. Raises UnknownServiceError."""
     return botocore.session.get_session().get_service_model(service)
 
 
 def botocore_name(service: str, path: str) -> str:
-    """botocore's name for what the emulator calls `service`."""
+    """The name botocore has for what the emulator calls `service`."""
     if service == "sagemaker" and _RUNTIME_PATH.fullmatch(path):
         return "sagemaker-runtime"
     return _BOTOCORE_NAMES.get(service, service)
@@ -220,7 +220,7 @@ class _Route:
 
 
 def _route(service: str, request: Request) -> tuple[str, dict[str, str]] | None:
-    """The REST operation a request asks for: the most specific one whose path and required parts are there."""
+    """The REST operation a request asks for: the most specific whose path and required parts are there."""
     best: tuple[int, int, int] | None = None
     found = None
     for route in _routes(service):

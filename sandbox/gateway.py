@@ -6,6 +6,7 @@ import gzip
 import importlib.metadata
 import json
 import uuid
+import zlib
 from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
 from urllib.parse import parse_qs
@@ -149,14 +150,14 @@ async def _whole_body(receive: Receive) -> tuple[bytes, Receive]:
 
 def _examine(service: str, request: Request) -> tuple[Call | None, Refusal | None]:
     """The call a request makes, and why it is refused."""
-    if service != "s3" and "gzip" in request.headers.get("content-encoding", ""):
-        body = gzip.decompress(request.body)
-        request = Request(request.method, request.path, request.query, request.headers, body)
     try:
+        if service != "s3" and "gzip" in request.headers.get("content-encoding", ""):
+            body = gzip.decompress(request.body)
+            request = Request(request.method, request.path, request.query, request.headers, body)
         call = calls.read(service, request)
     except UnknownServiceError:
         return None, None
-    except calls.UnreadableError as error:
+    except (calls.UnreadableError, OSError, EOFError, zlib.error) as error:
         return None, Refusal("SerializationException", str(error))
     return call, strict.check(call) if call is not None else None
 

@@ -94,8 +94,10 @@ def _redrive(policy: str | None) -> Broken:
         return None
     return (
         "InvalidParameterValue",
-        f"Value {policy} for parameter RedrivePolicy is invalid. Reason: Invalid value for maxReceiveCount: "
-        f"{receives}, valid values are from 1 to {_MAX_RECEIVES} both inclusive.",
+        (
+            f"Value {policy} for parameter RedrivePolicy is invalid. Reason: Invalid value for "
+            f"maxReceiveCount: {receives}, valid values are from 1 to {_MAX_RECEIVES} both inclusive."
+        ),
     )
 
 
@@ -105,8 +107,10 @@ def _messages(params: Params) -> Broken:
         if value is not None and not _within(value, low, high):
             return (
                 "InvalidParameterValue",
-                f"Value {value} for parameter {name} is invalid. "
-                f"Reason: Must be between {low} and {high}, if provided.",
+                (
+                    f"Value {value} for parameter {name} is invalid. "
+                    f"Reason: Must be between {low} and {high}, if provided."
+                ),
             )
     return None
 
@@ -222,8 +226,10 @@ def _retention(params: Params) -> Broken:
         return None
     return (
         "InvalidParameterException",
-        f"1 validation error detected: Value '{days}' at 'retentionInDays' failed to satisfy constraint: "
-        f"Member must satisfy enum value set: [{', '.join(map(str, allowed))}]",
+        (
+            f"1 validation error detected: Value '{days}' at 'retentionInDays' failed to satisfy constraint: "
+            f"Member must satisfy enum value set: [{', '.join(map(str, allowed))}]"
+        ),
     )
 
 
@@ -292,6 +298,10 @@ def _definition(params: Params) -> Broken:
 _MAX_UNZIPPED_BYTES = 262_144_000
 _MAX_ENVIRONMENT_BYTES = 4096
 _MAX_TIMEOUT_SECONDS = 900
+_ENVIRONMENT_REFUSED = (
+    "Lambda was unable to configure your environment variables because the environment variables "
+    "you have provided"
+)
 _MAX_UNWINDOWED_BATCH = 10
 _RESERVED_VARIABLES = frozenset(
     {
@@ -327,8 +337,10 @@ def _configuration(params: Params) -> Broken:
     if seconds is not None and seconds > _MAX_TIMEOUT_SECONDS:
         return (
             "ValidationException",
-            f"1 validation error detected: Value '{seconds}' at 'timeout' failed to satisfy constraint: "
-            f"Member must have value less than or equal to {_MAX_TIMEOUT_SECONDS}",
+            (
+                f"1 validation error detected: Value '{seconds}' at 'timeout' failed to satisfy constraint: "
+                f"Member must have value less than or equal to {_MAX_TIMEOUT_SECONDS}"
+            ),
         )
     return _environment(params)
 
@@ -339,15 +351,15 @@ def _environment(params: Params) -> Broken:
     if reserved:
         return (
             "InvalidParameterValueException",
-            "Lambda was unable to configure your environment variables because the environment variables you have "
-            f"provided contains reserved keys that are currently not supported for modification. Reserved keys used "
-            f"in this request: {', '.join(reserved)}",
+            (
+                f"{_ENVIRONMENT_REFUSED} contains reserved keys that are currently not supported for "
+                f"modification. Reserved keys used in this request: {', '.join(reserved)}"
+            ),
         )
     if len(json.dumps(variables, separators=(",", ":")).encode()) > _MAX_ENVIRONMENT_BYTES:
         return (
             "InvalidParameterValueException",
-            "Lambda was unable to configure your environment variables because the environment variables you have "
-            "provided exceeded the 4KB limit.",
+            f"{_ENVIRONMENT_REFUSED} exceeded the 4KB limit.",
         )
     return None
 
@@ -376,12 +388,11 @@ def _event_source(params: Params) -> Broken:
     if (
         ":sqs:" in str(params.get("EventSourceArn"))
         and int(params.get("BatchSize") or 0) > _MAX_UNWINDOWED_BATCH
-    ):
-        if int(window) < 1:
-            return (
-                "InvalidParameterValueException",
-                "Maximum batch window in seconds must be greater than 0 if maximum batch size is greater than 10",
-            )
+    ) and int(window) < 1:
+        return (
+            "InvalidParameterValueException",
+            "Maximum batch window in seconds must be greater than 0 if maximum batch size is greater than 10",
+        )
     return None
 
 

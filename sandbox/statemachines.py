@@ -1,4 +1,4 @@
-"""What Step Functions does for a Task state of its SageMaker integrations, and which permission other tasks need.
+"""What Step Functions does for a Task of its SageMaker integrations, and what permission other tasks need.
 
 Every call is a real one: signed with the session of the state machine's role and sent to the sandbox, so that
 strict validation, IAM and PassRole hold as for any caller. Sources: "Create and manage Amazon SageMaker AI
@@ -211,7 +211,7 @@ def sdk_error(code: str) -> str:
 
 
 def _class_name(code: str) -> str | None:
-    """The SDKs' class for an error the API's model declares; every other comes as the service's own exception.
+    """The SDKs' class for an error the API's model declares; others come as the service's own exception.
 
     A ValidationException, which is how SageMaker says that something does not exist, is not declared.
     """

@@ -52,7 +52,7 @@ def check(call: Call) -> Refusal | None:
     shape = call.model.input_shape
     if shape is not None:
         try:
-            problems = list(_structure(shape, call.params, "", wire_names=call.wire in ("rest-json",)))
+            problems = list(_structure(shape, call.params, ""))
         except _WrongTypeError as error:
             return Refusal("SerializationException", str(error))
         except RecursionError:
@@ -68,7 +68,7 @@ def _sentence(problems: list[str]) -> str:
     return f"{count}: {'; '.join(problems)}"
 
 
-def _structure(shape: StructureShape, value: Any, path: str, wire_names: bool = False) -> Iterator[str]:
+def _structure(shape: StructureShape, value: Any, path: str) -> Iterator[str]:
     if getattr(shape, "is_document_type", False):
         return
     _expect(value, dict, shape)
@@ -207,7 +207,7 @@ def _blob_length(value: Any, shape: Shape) -> int:
 
 @functools.cache
 def compile_pattern(pattern: str) -> re.Pattern[str] | None:
-    """A model's Java-style pattern, or None when no engine here reads it (surrogate ranges, in few shapes)."""
+    """A model's Java-style pattern, or None when no engine here reads it: surrogate ranges."""
     try:
         return re.compile(pattern)
     except re.error:

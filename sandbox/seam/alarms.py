@@ -58,7 +58,7 @@ class Watch:
         while not self._stopped.wait(_EVERY_SECONDS):
             try:
                 in_account(self._round)
-            except Exception:
+            except Exception:  # noqa: BLE001 - one bad round must not end the watch
                 _log.exception("Alarms could not be evaluated; trying again")
 
     def _round(self) -> None:
@@ -106,7 +106,7 @@ def _evaluate(alarm: dict[str, Any]) -> None:
 
 
 def _values(cloudwatch: Any, alarm: dict[str, Any], period_seconds: int) -> dict[int, float]:
-    """The statistic of the alarm's metric by period number: of its dimensions exactly, and of its unit if it has one."""
+    """The statistic of the alarm's metric by period number, of exactly its dimensions and its unit."""
     dimensions = cloudwatch._dims_key(cloudwatch._dims_from_list(alarm.get("Dimensions") or []))
     points = cloudwatch._metrics.get((alarm["Namespace"], alarm["MetricName"], dimensions)) or []
     unit = alarm.get("Unit")

@@ -77,7 +77,7 @@ class Emulator:
         self._watch.open()
 
     async def close(self) -> None:
-        """End jobs, endpoints and Lambda workers. MiniStack's own shutdown would import services that never ran."""
+        """End jobs, endpoints and Lambda workers; MiniStack's own shutdown imports much that never ran."""
         if self._lifespan is not None:
             self._lifespan.cancel()
         self._watch.close()

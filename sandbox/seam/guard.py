@@ -55,7 +55,7 @@ def teach_resources() -> None:
 
 
 def guard(service: str, handler: Handler) -> Handler:
-    """Check what MiniStack does not: the further resources of a SageMaker call, and the roles a call hands over."""
+    """Check what MiniStack does not: further resources of SageMaker calls, and roles handed over."""
 
     async def guarded(
         method: str, path: str, headers: dict[str, str], body: bytes, query: dict[str, list[str]]

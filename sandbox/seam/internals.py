@@ -8,23 +8,23 @@ from typing import Any
 
 # Everything of MiniStack's that is called or replaced below.
 RELIED_ON = {
-    "app": "app SERVICE_HANDLERS _collect_scripts _extract_s3_vhost_bucket call_service_handler_sync",
-    "core.iam_actions": "SERVICE_TO_IAM_NAMESPACE _BOTOCORE_SERVICE_MAP extract_resource_arn request_tag_context "
-    "access_denied_response identity_denial_message",
-    "core.iam_evaluator": "AuthError EvalContext enforce parse_policy_document _conditions_met _action_matches "
-    "_service_principal_matches",
+    "app": "app SERVICE_HANDLERS _collect_scripts _extract_s3_vhost_bucket",
+    "core.iam_actions": """SERVICE_TO_IAM_NAMESPACE _BOTOCORE_SERVICE_MAP extract_resource_arn
+        request_tag_context access_denied_response identity_denial_message""",
+    "core.iam_evaluator": """AuthError EvalContext enforce _conditions_met _action_matches
+        _service_principal_matches""",
     "core.lambda_runtime": "reset",
-    "core.responses": "request_scope set_request_account_id set_request_region",
-    "core.router": "SERVICE_PATTERNS detect_service extract_access_key_id extract_region",
-    "services.cloudwatch": "_alarms _composite_alarms _metrics _put_metric_data _record_history record_metric "
-    "_evaluate_alarm _evaluate_all_alarms _evaluate_parent_alarms _dispatch_alarm_actions _dims_key _dims_from_list "
-    "_stat_value _calc_stats",
+    "core.responses": "request_scope",
+    "core.router": "SERVICE_PATTERNS detect_service extract_access_key_id",
+    "services.cloudwatch": """_alarms _composite_alarms _metrics _put_metric_data _record_history
+        record_metric _evaluate_alarm _evaluate_all_alarms _evaluate_parent_alarms _dispatch_alarm_actions
+        _dims_key _dims_from_list _stat_value _calc_stats""",
     "services.cloudwatch_logs": "_log_groups _create_log_group _create_log_stream _put_log_events",
     "services.eventbridge": "_put_events",
     "services.iam": "_roles",
-    "services.stepfunctions": "_ExecutionError _emit_execution_status_event _execute_task _invoke_resource _state_machines _sdk_json_params "
-    "_sdk_json_result _resolve_lambda_function_ref _AWS_SDK_ERROR_PREFIX _AWS_SDK_SERVICE_MAP",
     "services.sqs": "_queues",
+    "services.stepfunctions": """_ExecutionError _emit_execution_status_event _execute_task _invoke_resource
+        _state_machines _sdk_json_params _sdk_json_result _AWS_SDK_ERROR_PREFIX""",
     "services.sts": "register_session",
 }
 

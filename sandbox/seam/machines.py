@@ -83,7 +83,7 @@ def _from_wire(operation: str, answer: dict[str, Any]) -> dict[str, Any]:
 
 
 def _refuse_task(resource: str, data: Any, execution: Execution) -> None:
-    """Raise TaskFailedError when the state machine's role may not do what the task asks of another service."""
+    """Raise TaskFailedError when the machine's role may not do what the task asks of another service."""
     machines = ministack("services.stepfunctions")
     needed = statemachines.needed_permission(
         resource, data if isinstance(data, dict) else {}, REGION, ACCOUNT

@@ -26,7 +26,7 @@ def in_account(function: Callable[[], Any]) -> Any:
 
 
 def role_session(role_arn: str, session_name: str) -> dict[str, str]:
-    """Credentials of a role, as AWS_* variables: one session per role and name, known to the emulator's IAM."""
+    """Credentials of a role, as AWS_* variables: one session per role and name, known to the IAM."""
     role_name = role_arn.rpartition("/")[2]
     digest = hashlib.sha256(f"{role_arn}:{session_name}".encode()).hexdigest()
     key, secret = f"ASIA{digest[:16].upper()}", hashlib.sha256(f"secret:{digest}".encode()).hexdigest()

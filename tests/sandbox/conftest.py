@@ -60,7 +60,7 @@ def await_health(info: lifecycle.SandboxInfo) -> None:
 
 def client(url: str, service: str, key: str = "test", secret: str = "test") -> Any:
     return boto3.client(
-        service,
+        service,  # type: ignore[call-overload]
         endpoint_url=url,
         region_name=lifecycle.REGION,
         aws_access_key_id=key,

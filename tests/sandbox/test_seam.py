@@ -474,7 +474,9 @@ def test_an_alarm_watches_its_own_dimensions_only(faked: Client) -> None:
         cloudwatch.put_metric_alarm(**alarm(model, Dimensions=[{"Name": "Model", "Value": model}], **metric))
     cloudwatch.put_metric_data(
         Namespace="Upkeep",
-        MetricData=[{"MetricName": "Drift", "Value": 2.0, "Dimensions": [{"Name": "Model", "Value": "taxis"}]}],
+        MetricData=[
+            {"MetricName": "Drift", "Value": 2.0, "Dimensions": [{"Name": "Model", "Value": "taxis"}]}
+        ],
     )
     await_state(faked, "taxis", "ALARM")
     await_state(faked, "flights", "OK")
@@ -494,7 +496,9 @@ def test_a_message_in_a_queue_sets_off_an_alarm(faked: Client) -> None:
     queue = faked("sqs").create_queue(QueueName="letters")["QueueUrl"]
     metric = {"Namespace": "AWS/SQS", "MetricName": "ApproximateNumberOfMessagesVisible"}
     dimensions = [{"Name": "QueueName", "Value": "letters"}]
-    faked("cloudwatch").put_metric_alarm(**alarm("letters", Statistic="Maximum", Dimensions=dimensions, **metric))
+    faked("cloudwatch").put_metric_alarm(
+        **alarm("letters", Statistic="Maximum", Dimensions=dimensions, **metric)
+    )
     await_state(faked, "letters", "OK")
     faked("sqs").send_message(QueueUrl=queue, MessageBody="lost")
     await_state(faked, "letters", "ALARM")

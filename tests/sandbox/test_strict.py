@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import io
 import json
 import zipfile
@@ -624,7 +625,7 @@ OPERATIONS = [
 @given(data=st.data())
 @settings(max_examples=60, deadline=None)
 def test_no_value_anywhere_crashes_the_check(service: str, operation: str, data: st.DataObject) -> None:
-    members = list(calls.service_model(service).operation_model(operation).input_shape.members)
+    members = list(calls.service_model(service).operation_model(operation).input_shape.members)  # type: ignore[union-attr]
     params = data.draw(st.dictionaries(st.sampled_from(members) | st.text(max_size=4), ANYTHING, max_size=6))
     refusal = check(service, operation, **params)
     assert refusal is None or (refusal.code and refusal.message)
@@ -652,11 +653,9 @@ def test_no_definition_crashes_the_check(definition: str) -> None:
 def test_no_request_crashes_the_reading(
     method: str, path: str, query: dict[str, list[str]], headers: dict[str, str], body: bytes, service: str
 ) -> None:
-    try:
+    call = None
+    with contextlib.suppress(calls.UnreadableError):
         call = calls.read(service, Request(method, path, query, headers, body))
-    except calls.UnreadableError as error:
-        assert str(error)
-        return
     if call is not None:
         refusal = strict.check(call)
         assert refusal is None or refusal.message
