@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import threading
+from dataclasses import dataclass, field
 
 from sandbox.sagemaker.clock import Clock
 from sandbox.sagemaker.containers import Containers
@@ -24,3 +25,5 @@ class Context:
     events: Outbox
     logs: Logs
     containers: Containers
+    closing: threading.Event = field(default_factory=threading.Event)
+    """Set when the sandbox ends: nothing waits for politeness any more."""

@@ -11,6 +11,7 @@ from typing import Any
 from sandbox.sagemaker import endpoint_configs, errors, models, shapes, traffic
 from sandbox.sagemaker.context import Context
 from sandbox.sagemaker.deployment import Deployer, Plan, Planned
+from sandbox.sagemaker.fleet import in_parallel
 from sandbox.sagemaker.jobs import Job, Jobs
 from sandbox.sagemaker.listing import Listing
 from sandbox.sagemaker.live import LiveEndpoint
@@ -136,10 +137,13 @@ class Endpoints:
         """Stop every server."""
         for live in list(self._live.values()):
             live.cancel.set()
-        self._jobs.close(60.0)
-        for live in list(self._live.values()):
-            for variant in [*live.router.current(), *live.router.pending()]:
-                variant.fleet.stop(grace_seconds=1.0)
+        self._jobs.close()
+        variants = [
+            variant
+            for live in list(self._live.values())
+            for variant in [*live.router.current(), *live.router.pending()]
+        ]
+        in_parallel(lambda variant: variant.fleet.stop(grace_seconds=1.0), variants)
         self._pool.shutdown(wait=True, cancel_futures=True)
 
     def _start(self, name: str, work: Callable[[Job], None]) -> None:

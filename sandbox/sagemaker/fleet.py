@@ -6,11 +6,11 @@ import logging
 import shutil
 import threading
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from sandbox.sagemaker import archive, s3_data
 from sandbox.sagemaker.containers import ServerContainer, ServingRequest
@@ -18,10 +18,12 @@ from sandbox.sagemaker.context import Context
 from sandbox.sagemaker.errors import ApiError
 from sandbox.sagemaker.models import ServedContainer
 
+_T = TypeVar("_T")
 _log = logging.getLogger(__name__)
 
 _STARTUP_SECONDS = 480.0  # your-algorithms-inference-code: "during the 8 minutes after startup"
 _DRAIN_SECONDS = 65.0  # a request may take 60 s
+_HURRIED_SECONDS = 1.0
 _GROUP = "/aws/sagemaker/Endpoints/"
 
 
@@ -66,6 +68,7 @@ class Fleet:
         self._starting: list[Future[None]] = []
         self._turn = 0
         self._in_flight = 0
+        self._retired = False
         self._credentials: dict[str, str] | None = None
 
     @property
@@ -83,7 +86,7 @@ class Fleet:
             self._fetch()
             self.scale(count, cancel)
         except FleetError:
-            self.stop(grace_seconds=1.0)
+            self.stop(_HURRIED_SECONDS)
             raise
 
     def scale(self, count: int, cancel: threading.Event) -> None:
@@ -103,9 +106,12 @@ class Fleet:
 
     @contextmanager
     def lease(self) -> Iterator[ServerContainer | None]:
-        """The next ready server, round robin; None when none is. The fleet is not stopped under a lease."""
+        """The next ready server, round robin; None when none is, or the fleet is retired.
+
+        A retired fleet ends after its last lease.
+        """
         with self._condition:
-            ready = [instance for instance in self._instances if instance.ready]
+            ready = [] if self._retired else [i for i in self._instances if i.ready]
             self._turn += 1
             chosen = ready[self._turn % len(ready)] if ready else None
             self._in_flight += 1
@@ -130,9 +136,13 @@ class Fleet:
 
     def drain(self) -> None:
         """Let requests under way finish, then stop."""
+        closing = self._context.closing
+        deadline = self._context.clock.now() + _DRAIN_SECONDS
         with self._condition:
-            self._condition.wait_for(lambda: self._in_flight == 0, _DRAIN_SECONDS)
-        self.stop(self._context.settings.drain_grace_seconds)
+            self._retired = True
+            while self._in_flight and not closing.is_set() and self._context.clock.now() < deadline:
+                self._condition.wait(0.1)
+        self.stop(_HURRIED_SECONDS if closing.is_set() else self._context.settings.drain_grace_seconds)
 
     def stop(self, grace_seconds: float) -> None:
         """Stop every server and remove the fleet's files."""
@@ -187,18 +197,18 @@ class Fleet:
         try:
             self._run(instance, cancel)
         except BaseException:
-            self._end([instance], 1.0)
+            self._end([instance], _HURRIED_SECONDS)
             raise
         with self._condition:
             if not self._stop.is_set():
                 self._instances.append(instance)
                 return
-        self._end([instance], 1.0)
+        self._end([instance], _HURRIED_SECONDS)
 
     def _restart(self, instance: Instance) -> None:
         """Replace a dead server in its place; a failed restart is tried again at the next look."""
         try:
-            self._end([instance], 1.0)
+            self._end([instance], _HURRIED_SECONDS)
             fresh = self._make()
             instance.tree, instance.container = fresh.tree, fresh.container
             self._run(instance, self._stop)
@@ -207,7 +217,7 @@ class Fleet:
         finally:
             instance.restarting = False
         if self._stop.is_set():
-            self._end([instance], 1.0)
+            self._end([instance], _HURRIED_SECONDS)
 
     def _make(self) -> Instance:
         tree = self._root / uuid.uuid4().hex[:6]
@@ -264,9 +274,21 @@ class Fleet:
 
     @staticmethod
     def _end(instances: list[Instance], grace_seconds: float) -> None:
-        for instance in instances:
+        def end(instance: Instance) -> None:
             instance.ready = False
             try:
                 instance.container.stop(grace_seconds=grace_seconds)
             finally:
                 shutil.rmtree(instance.tree, ignore_errors=True)
+
+        in_parallel(end, instances)
+
+
+def in_parallel(work: Callable[[_T], None], items: Sequence[_T]) -> None:
+    """Do something to every item at once and wait; raises the first error after all have had their turn."""
+    if not items:
+        return
+    with ThreadPoolExecutor(min(8, len(items)), "sagemaker-stop") as pool:
+        futures = [pool.submit(work, item) for item in items]
+    for future in futures:
+        future.result()

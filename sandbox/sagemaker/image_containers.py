@@ -75,8 +75,8 @@ class ImageContainers:
 class ProcessingContainer:
     """Runs a processing job's entrypoint as a process of the image environment.
 
-    Paths below /opt/ml in the entrypoint, its arguments and the environment are those of the job's tree. A
-    path that the script itself spells out is not: it has to come in as an argument or a variable.
+    Paths below /opt/ml in the entrypoint, its arguments and the environment are those of the job's tree. One
+    that the script itself spells out leads there where the machine allows a mount namespace.
     """
 
     def __init__(self, request: ProcessingRequest, built: image.Image, on_line: OnLine) -> None:

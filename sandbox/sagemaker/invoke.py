@@ -29,6 +29,7 @@ _FORWARDED = (
 )
 _CUSTOM = "x-amzn-sagemaker-custom-attributes"
 _OK = range(200, 300)
+_PICKS = 3
 
 Answer = tuple[int, dict[str, str], bytes]
 
@@ -71,19 +72,24 @@ class Invoker:
             return _error(
                 400, "ValidationError", f"Variant {target} was not found for endpoint {name}; it has {names}."
             )
-        return self._ask(live, variant, body, sent, arrived)
+        for _ in range(_PICKS):
+            answer = self._ask(live, variant, body, sent, arrived)
+            if answer is not None:
+                return answer
+            # The fleet was retired since it was chosen: the next choice falls on its successor.
+            variant = live.router.pick(target) or variant
+        return _error(503, "ServiceUnavailable", f"No healthy instance of {variant.name} at the moment.")
 
     def _ask(
         self, live: LiveEndpoint, variant: Variant, body: bytes, sent: dict[str, str], arrived: float
-    ) -> Answer:
+    ) -> Answer | None:
+        """Send the request to a server of the variant; None when it has none that is ready."""
         forwarded = {key: sent[key.lower()] for key in _FORWARDED if key.lower() in sent}
         at = self._context.clock.now()
         asked = time.perf_counter()
         with variant.fleet.lease() as container:
             if container is None:
-                return _error(
-                    503, "ServiceUnavailable", f"No healthy instance of {variant.name} at the moment."
-                )
+                return None
             status, answered, result = self._request(container, body, forwarded)
         done = time.perf_counter()
         self._metrics.record(

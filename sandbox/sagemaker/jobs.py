@@ -57,14 +57,20 @@ class Jobs:
         if job is not None:
             job.stop.set()
 
-    def close(self, timeout_seconds: float = 15.0) -> None:
-        """Kill every job and wait for its thread."""
+    def kill(self) -> None:
+        """Tell every job to end at once; takes no new one from now on."""
         with self._lock:
             self._closed = True
             jobs = list(self._jobs.values())
         for job in jobs:
             job.kill.set()
             job.stop.set()
+
+    def close(self, timeout_seconds: float = 10.0) -> None:
+        """Kill every job and wait for its thread."""
+        self.kill()
+        with self._lock:
+            jobs = list(self._jobs.values())
         for job in jobs:
             if job.thread is not None:
                 job.thread.join(timeout_seconds)

@@ -67,6 +67,10 @@ class ProcessingJobs:
             self._jobs.request_stop(record.name)
         return {}
 
+    def kill(self) -> None:
+        """Tell every job to end at once."""
+        self._jobs.kill()
+
     def close(self) -> None:
         """End every job."""
         self._jobs.close()

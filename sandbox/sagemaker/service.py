@@ -119,6 +119,9 @@ class SageMaker:
         await asyncio.to_thread(self._close)
 
     def _close(self) -> None:
+        self._context.closing.set()
+        self._training_jobs.kill()
+        self._processing_jobs.kill()
         self._training_jobs.close()
         self._processing_jobs.close()
         self._endpoints.close()

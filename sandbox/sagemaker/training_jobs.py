@@ -101,6 +101,10 @@ class TrainingJobs:
             store.remove(record)
         return {}
 
+    def kill(self) -> None:
+        """Tell every job to end at once."""
+        self._jobs.kill()
+
     def close(self) -> None:
         """End every job."""
         self._jobs.close()
@@ -120,6 +124,11 @@ def _check(params: dict[str, Any]) -> None:
         raise errors.validation(
             "ResourceConfig is missing: give InstanceType, InstanceCount and VolumeSizeInGB."
         )
+    modes = {channel.get("InputMode") for channel in params.get("InputDataConfig") or []}
+    if "Pipe" in modes | {algorithm.get("TrainingInputMode")}:
+        raise errors.validation("The sandbox has no Pipe mode; use File (FastFile is read as File here).")
+    if params["OutputDataConfig"].get("CompressionType") == "NONE":
+        raise errors.validation("The sandbox has no OutputDataConfig.CompressionType NONE; use GZIP.")
     for definition in algorithm.get("MetricDefinitions") or []:
         try:
             re.compile(definition["Regex"])

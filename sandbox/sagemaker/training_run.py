@@ -149,6 +149,13 @@ class TrainingRun:
                 role=self._request["RoleArn"],
             )
 
+        checkpoints = self._request.get("CheckpointConfig")
+        if checkpoints:
+            (self._tree / "checkpoints").mkdir()
+            bucket, prefix = s3_data.split(checkpoints["S3Uri"].rstrip("/") + "/")
+            for key in s3_data.keys_under(s3, bucket, prefix):
+                s3_data.download(s3, bucket, key, self._tree / "checkpoints" / key[len(prefix) :])
+
     def _container_request(self, credentials: dict[str, str]) -> TrainingRequest:
         platform, request = self._context.platform, self._request
         isolated = bool(request.get("EnableNetworkIsolation"))
@@ -178,7 +185,7 @@ class TrainingRun:
         )
 
     def _upload(self, s3: Any) -> None:
-        """Send model.tar.gz, and output.tar.gz when the job left something in output/data."""
+        """Send model.tar.gz, output.tar.gz when output/data holds something, and the checkpoints."""
         key = self._request["OutputDataConfig"].get("KmsKeyId")
         for folder, name, always in (
             ("model", "model.tar.gz", True),
@@ -190,6 +197,13 @@ class TrainingRun:
             packed = self._tree / name
             archive.pack(source, packed)
             s3_data.upload(s3, packed, artifact_uri(self._record, name), key)
+
+        checkpoints = self._request.get("CheckpointConfig")
+        if checkpoints:
+            saved = self._tree / "checkpoints"
+            for path in sorted(path for path in saved.rglob("*") if path.is_file()):
+                name = path.relative_to(saved).as_posix()
+                s3_data.upload(s3, path, f"{checkpoints['S3Uri'].rstrip('/')}/{name}", key)
 
     def _line(self, line: str) -> None:
         self._write(line)

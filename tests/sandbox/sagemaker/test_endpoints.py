@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import concurrent.futures
+import threading
 import time
+from collections import Counter
 from typing import Any
 
 import pytest
@@ -298,8 +301,6 @@ def test_requests_under_way_are_answered_while_the_fleet_is_replaced(service: Se
     slow.reply = reply
     service.model("two")
     service.config("c2", {"ModelName": "two"})
-    import concurrent.futures
-
     with concurrent.futures.ThreadPoolExecutor(1) as pool:
         asked = pool.submit(service.sagemaker._invoker.invoke, "shop", b"x", {})
         with within() as wait:
@@ -320,3 +321,24 @@ def test_the_endpoints_log_stream_is_named_after_the_variant(service: Service) -
 def test_the_model_is_fetched_with_the_models_own_role(service: Service) -> None:
     service.endpoint()
     assert (ROLE, "shop") in service.platform.sessions
+
+
+def test_no_request_fails_while_fleets_are_replaced_under_load(service: Service) -> None:
+    service.endpoint()
+    service.model("two")
+    service.config("c2", {"ModelName": "two", "InitialInstanceCount": 2})
+    done = threading.Event()
+    statuses: Counter[int] = Counter()
+
+    def load() -> None:
+        while not done.is_set():
+            statuses[service.sagemaker._invoker.invoke("shop", b"x", {})[0]] += 1
+
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        for _ in range(4):
+            pool.submit(load)
+        for config in ("c2", "one-config") * 5:
+            service("UpdateEndpoint", EndpointName="shop", EndpointConfigName=config)
+            service.endpoint_status("shop", "InService")
+        done.set()
+    assert set(statuses) == {200}

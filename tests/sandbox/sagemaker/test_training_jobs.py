@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from sandbox.sagemaker.containers import OnLine, TrainingRequest
-from tests.sandbox.sagemaker.fakes import IMAGE, ROLE, FakeS3
+from tests.sandbox.sagemaker.fakes import IMAGE, ROLE, FakeS3, within
 from tests.sandbox.sagemaker.harness import Service
 
 LOGS = "/aws/sagemaker/TrainingJobs"
@@ -347,6 +347,10 @@ def test_a_role_that_cannot_be_assumed_is_refused_at_once(service: Service) -> N
         ),
         ({"StoppingCondition": {"MaxWaitTimeInSeconds": 5}}, "without Managed Spot"),
         ({"EnableManagedSpotTraining": True}, "Invalid MaxWaitTimeInSeconds"),
+        (
+            {"AlgorithmSpecification": {"TrainingImage": IMAGE, "TrainingInputMode": "Pipe"}},
+            "no Pipe mode",
+        ),
     ],
 )
 def test_a_request_that_cannot_work_is_refused_with_the_reason(
@@ -387,3 +391,36 @@ def test_closing_the_service_ends_a_running_job_without_waiting_for_its_grace(se
     assert running.wait(5)
     service.sagemaker._close()
     assert service.containers.jobs[0].grace == 0
+
+
+def test_checkpoints_come_from_s3_and_go_back(service: Service) -> None:
+    service.platform.s3.objects["data", "checkpoints/old/1"] = b"1"
+
+    def script(made: TrainingRequest, on_line: OnLine, stop: threading.Event) -> int:
+        assert (made.tree / "checkpoints/old/1").read_bytes() == b"1"
+        (made.tree / "checkpoints/2").write_text("2")
+        return 0
+
+    service.containers.script = script
+    service("CreateTrainingJob", **request(CheckpointConfig={"S3Uri": "s3://data/checkpoints"}))
+    job = ended(service)
+    assert job["TrainingJobStatus"] == "Completed", job.get("FailureReason")
+    assert service.platform.s3.objects["data", "checkpoints/2"] == b"2"
+
+
+def test_jobs_beyond_the_limit_wait_for_their_turn(service: Service) -> None:
+    let_go = threading.Event()
+
+    def script(made: TrainingRequest, on_line: OnLine, stop: threading.Event) -> int:
+        let_go.wait(5)
+        return 0
+
+    service.containers.script = script
+    for number in range(6):
+        service("CreateTrainingJob", **request(f"job-{number}"))
+    with within() as wait:
+        wait(lambda: len(service.containers.jobs) == 4)
+    assert service("DescribeTrainingJob", TrainingJobName="job-5")["SecondaryStatus"] == "Starting"
+    let_go.set()
+    for number in range(6):
+        assert ended(service, f"job-{number}")["TrainingJobStatus"] == "Completed"
