@@ -8,8 +8,6 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-import boto3
-from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from sandbox.sagemaker import archive
@@ -20,26 +18,6 @@ _MAX_MANIFEST_BYTES = 16 * 1024 * 1024
 
 class DataError(Exception):
     """Data that could not be read or written; the text says what and why, as a FailureReason does."""
-
-
-def client(endpoint_url: str, region: str, credentials: dict[str, str]) -> Any:
-    """A boto3 S3 client over the sandbox's endpoint with a role's credentials (AWS_* variables)."""
-    return boto3.client(
-        "s3",
-        endpoint_url=endpoint_url,
-        region_name=region,
-        aws_access_key_id=credentials["AWS_ACCESS_KEY_ID"],
-        aws_secret_access_key=credentials["AWS_SECRET_ACCESS_KEY"],
-        aws_session_token=credentials.get("AWS_SESSION_TOKEN"),
-        config=Config(
-            connect_timeout=5,
-            read_timeout=60,
-            retries={"mode": "standard", "max_attempts": 3},
-            s3={"addressing_style": "path"},
-            request_checksum_calculation="when_required",
-            response_checksum_validation="when_required",
-        ),
-    )
 
 
 def split(uri: str) -> tuple[str, str]:
