@@ -1,0 +1,56 @@
+"""An account with the stack's buckets, and what Lambda hands to a handler."""
+
+from __future__ import annotations
+
+import json
+from types import SimpleNamespace
+from typing import Any
+
+import boto3
+
+ACCOUNT, REGION, PREFIX = "123456789012", "us-east-1", "upkeep-test"
+DATA, ARTIFACTS = f"{PREFIX}-data-{ACCOUNT}", f"{PREFIX}-artifacts-{ACCOUNT}"
+ENVIRONMENT = {
+    "AWS_ACCESS_KEY_ID": "test",
+    "AWS_SECRET_ACCESS_KEY": "test",
+    "AWS_DEFAULT_REGION": REGION,
+    "DATA_BUCKET": DATA,
+    "ARTIFACTS_BUCKET": ARTIFACTS,
+    "PREFIX": PREFIX,
+    "APPROVAL": "gate",
+    "POWERTOOLS_SERVICE_NAME": "anything",
+}
+CONTEXT = SimpleNamespace(
+    invoked_function_arn=f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:{PREFIX}-x", aws_request_id="1"
+)
+
+
+class Store:
+    """The two buckets, versioned as the stack makes them."""
+
+    def __init__(self) -> None:
+        self.s3: Any = boto3.client("s3")
+        for bucket in (DATA, ARTIFACTS):
+            self.s3.create_bucket(Bucket=bucket)
+            self.s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+
+    def put(self, key: str, body: str | bytes, bucket: str = DATA) -> None:
+        self.s3.put_object(Bucket=bucket, Key=key, Body=body.encode() if isinstance(body, str) else body)
+
+    def get(self, key: str, bucket: str = DATA) -> bytes:
+        return bytes(self.s3.get_object(Bucket=bucket, Key=key)["Body"].read())
+
+    def json(self, key: str, bucket: str = DATA) -> Any:
+        return json.loads(self.get(key, bucket))
+
+    def keys(self, prefix: str = "", bucket: str = DATA) -> list[str]:
+        found = self.s3.list_objects_v2(Bucket=bucket, Prefix=prefix)
+        return [item["Key"] for item in found.get("Contents", [])]
+
+
+def emitted(text: str) -> list[dict[str, Any]]:
+    """The metric documents in a log, without powertools' own fields."""
+    documents = [json.loads(line) for line in text.splitlines() if '"_aws"' in line]
+    for found in documents:
+        found["dimensions"] = found.pop("_aws")["CloudWatchMetrics"][0]["Dimensions"]
+    return documents
