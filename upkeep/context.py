@@ -80,7 +80,7 @@ def load(stack: str | None = None, port: int | None = None) -> Context:
         UpkeepError: No sandbox runs, or the stack is not deployed.
     """
     name = stack_name(stack)
-    if name != SANDBOX:
+    if not is_sandbox(name):
         outputs = stack_outputs.parse(_pulumi_outputs(name), name)
         return Context(name, aws_session(outputs.region), outputs, os.environ.get("AWS_ENDPOINT_URL"))
     info = find_sandbox(port)
@@ -93,10 +93,15 @@ def stack_name(stack: str | None) -> str:
     return stack or os.environ.get(STACK_VARIABLE) or SANDBOX
 
 
+def is_sandbox(stack: str) -> bool:
+    """Whether a stack lives in the sandbox: `sandbox` and those named `sandbox-...`."""
+    return stack == SANDBOX or stack.startswith(f"{SANDBOX}-")
+
+
 def checkpoint(info: lifecycle.SandboxInfo, stack: str = SANDBOX) -> Path:
     """Where the deployer keeps what it knows of a stack in a sandbox.
 
-    Apart from the sandbox's own files: its record is called sandbox.json, as the checkpoint of stack `sandbox` is.
+    Apart from the sandbox's own files: its record is called sandbox.json, as the checkpoint would be.
     """
     return info.run_dir / "stacks" / f"{stack}.json"
 
@@ -122,7 +127,7 @@ def find_sandbox(port: int | None = None) -> lifecycle.SandboxInfo:
         return others[0]
     if others:
         ports = ", ".join(str(other.port) for other in others)
-        raise UpkeepError(f"Sandboxes run on ports {ports}; say which with --port.")
+        raise UpkeepError(f"Sandboxes run on ports {ports}; say which with --port, or once with UPKEEP_PORT.")
     raise UpkeepError(
         "No sandbox is running. Start one with `upkeep sandbox` and deploy to it with `upkeep up`, see the "
         "whole loop with `upkeep demo`, or name another stack with --stack."

@@ -9,14 +9,13 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from training.arrivals import QUARANTINE, REASON_SUFFIX, arrival
 from upkeep.errors import UpkeepError, is_gone
 from upkeep.outputs import ModelOutputs
 from upkeep.runs import Clients, read_json
 
-REASON_SUFFIX = ".reason.json"
 ARRIVED, ACCEPTED, QUARANTINED = "arrived", "accepted", "quarantined"
 _CHUNK = 1 << 20
-_DIGEST_CHARACTERS = 16
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,7 +26,8 @@ class Upload:
         path: The file on this machine.
         bucket: The data bucket.
         key: Where it arrives.
-        accepted_key: Where it goes when accepted; the digest makes a second push the same object.
+        accepted_key: Where it goes when accepted, or where these very bytes already are.
+        name: Its name as the intake spells it in keys.
         known: Whether these very bytes had been accepted before.
         quarantined_before: Keys of this name that lay in quarantine before the push.
         state: `arrived`, `accepted` or `quarantined`.
@@ -39,6 +39,7 @@ class Upload:
     bucket: str
     key: str
     accepted_key: str
+    name: str
     size: int
     known: bool = False
     quarantined_before: frozenset[str] = frozenset()
@@ -89,7 +90,7 @@ def look(context: Clients, model: ModelOutputs, upload: Upload) -> Upload:
     if upload.state != ARRIVED:
         return upload
     bucket = upload.bucket
-    for key in _quarantined(context, model, upload.path.name, bucket) - upload.quarantined_before:
+    for key in _quarantined(context, model, upload.name, bucket) - upload.quarantined_before:
         record = read_json(context, bucket, key + REASON_SUFFIX)
         if record is not None:
             return replace(upload, state=QUARANTINED, reason=reason_text(record), found_at=key)
@@ -117,7 +118,7 @@ def list_keys(context: Clients, bucket: str, prefix: str, limit: int = 10_000) -
 
 def quarantined(context: Clients, model: ModelOutputs, bucket: str) -> list[dict[str, Any]]:
     """The files in a model's quarantine, without their reason files."""
-    listed = list_keys(context, bucket, f"quarantine/{model.name}/")
+    listed = list_keys(context, bucket, f"{QUARANTINE}{model.name}/")
     return [item for item in listed if not item["Key"].endswith(REASON_SUFFIX)]
 
 
@@ -144,15 +145,19 @@ def digest(path: Path) -> str:
 
 def _plan_one(context: Clients, model: ModelOutputs, path: Path) -> Upload:
     bucket, _, prefix = model.incoming.removeprefix("s3://").partition("/")
-    accepted = f"accepted/{model.name}/{digest(path)[:_DIGEST_CHARACTERS]}-{path.name}"
+    key = f"{prefix.rstrip('/')}/{path.name}"
+    arriving = arrival(key)
+    sha256 = digest(path)
+    same_bytes = list_keys(context, bucket, arriving.accepted_prefix(sha256), limit=1)
     return Upload(
         path=path,
         bucket=bucket,
-        key=f"{prefix.rstrip('/')}/{path.name}",
-        accepted_key=accepted,
+        key=key,
+        accepted_key=same_bytes[0]["Key"] if same_bytes else arriving.accepted_key(sha256),
+        name=arriving.name,
         size=path.stat().st_size,
-        known=exists(context, bucket, accepted),
-        quarantined_before=frozenset(_quarantined(context, model, path.name, bucket)),
+        known=bool(same_bytes),
+        quarantined_before=frozenset(_quarantined(context, model, arriving.name, bucket)),
     )
 
 

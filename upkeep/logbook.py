@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -31,6 +32,15 @@ class Line:
     def to_json(self) -> dict[str, Any]:
         """The line as `--json` prints it, one object per line."""
         return {"at": iso(self.at), "stream": self.stream, "message": self.message}
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What a line says: its words, its level, and the last line of its traceback."""
+
+    message: str
+    level: str = ""
+    error: str = ""
 
 
 @dataclass(frozen=True)
@@ -82,6 +92,31 @@ def follow(
                 since = max(since or line.at, line.at)
                 yield line
         sleep(poll_seconds)
+
+
+def readable(message: str) -> Entry:
+    """A line for people: of the JSON that functions write, the level, the message and the error."""
+    try:
+        data = json.loads(message)
+    except ValueError:
+        return Entry(message)
+    if not isinstance(data, dict) or not isinstance(data.get("message"), str):
+        return Entry(message)
+    extra = {name: value for name, value in data.items() if name not in _ROUTINE}
+    said = " ".join([data["message"], *(f"{name}={_short(value)}" for name, value in extra.items())])
+    error = str(data.get("exception") or "").strip().rpartition("\n")[2]
+    return Entry(said, str(data.get("level") or ""), error)
+
+
+_ROUTINE = {
+    "level", "location", "message", "timestamp", "service", "exception", "exception_name", "stack_trace",
+    "function_name", "function_memory_size", "function_arn", "function_request_id", "cold_start",
+    "xray_trace_id",
+}  # fmt: skip
+
+
+def _short(value: object) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def _line(event: dict[str, Any]) -> Line:

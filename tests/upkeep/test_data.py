@@ -98,6 +98,25 @@ def test_bytes_accepted_before_are_known(there, january):
     assert planned(there, january).known
 
 
+def test_the_same_bytes_under_another_name_are_where_they_were(there, tmp_path, january):
+    first = planned(there, january).accepted_key
+    there.client("s3").put_object(Bucket=BUCKET, Key=first, Body=b"x")
+    copy = tmp_path / "again.csv"
+    copy.write_bytes(january.read_bytes())
+    upload = planned(there, copy)
+    assert (upload.known, upload.accepted_key) == (True, first)
+
+
+def test_a_name_with_blanks_is_found_under_the_name_the_intake_gives_it(there, tmp_path):
+    path = tmp_path / "my flights.csv"
+    path.write_text("x")
+    upload = planned(there, path)
+    key = "quarantine/flights/20261121T100000Z-my-flights.csv"
+    for name in (key, key + ".reason.json"):
+        there.client("s3").put_object(Bucket=BUCKET, Key=name, Body=b'{"reason": "no header"}')
+    assert data.look(there, there.model(None), upload).state == data.QUARANTINED
+
+
 def test_reason_files_are_not_counted_as_quarantined_files(there):
     for name in ("a.csv", "a.csv.reason.json", "b.csv"):
         there.client("s3").put_object(Bucket=BUCKET, Key=f"quarantine/flights/{name}", Body=b"{}")

@@ -17,6 +17,7 @@ UPLOAD = Upload(
     bucket="b",
     key="incoming/flights/2013-01.csv",
     accepted_key="accepted/flights/ab-2013-01.csv",
+    name="2013-01.csv",
     size=10,
 )
 PROMOTED = Decision(decision="promote", reason="better by 0.01")

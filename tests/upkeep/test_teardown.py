@@ -1,4 +1,4 @@
-# ruff: noqa: N803 - arguments are spelt as boto3 spells them
+# ruff: noqa: N803, PLW0108 - arguments are spelt as boto3 spells them
 import pytest
 from botocore.exceptions import ClientError
 

@@ -18,6 +18,7 @@ from upkeep.logbook import Line, Place
 from upkeep.outputs import ModelOutputs
 
 FUNCTIONS = ("intake", "judge", "release")
+_LEVELS = {"ERROR": render.BAD, "CRITICAL": render.BAD, "WARNING": render.WARN, "DEBUG": render.DIM}
 
 
 def logs(
@@ -52,6 +53,17 @@ def logs(
     _show(lines, as_json=as_json)
 
 
+def _shown(line: Line) -> Text:
+    entry = logbook.readable(line.message)
+    shown = Text(line.at.strftime("%H:%M:%S.%f")[:-3] + "  ", style=render.DIM)
+    if entry.level:
+        shown.append(f"{entry.level:<7} ", style=_LEVELS.get(entry.level, ""))
+    shown.append(entry.message, style="")
+    if entry.error:
+        shown.append(f": {entry.error}", style=render.BAD)
+    return shown
+
+
 def function_place(prefix: str, name: str) -> Place:
     """Where a function logs; its short name is enough.
 
@@ -84,8 +96,6 @@ def _show(lines: Iterable[Line], *, as_json: bool) -> None:
             sys.stdout.write(json.dumps(line.to_json(), ensure_ascii=False) + "\n")
             sys.stdout.flush()
             continue
-        shown = Text(line.at.strftime("%H:%M:%S.%f")[:-3] + "  ", style=render.DIM)
-        shown.append(line.message, style="")
-        out.print(shown)
+        out.print(_shown(line))
     if none and not as_json:
         out.print(Text("No lines.", style=render.DIM))
