@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 
+from . import urns
 from .engine import Engine, ResourceFailedError
 from .events import Op, Step
 from .state import Resource
@@ -12,8 +13,8 @@ from .state import Resource
 def delete_leftovers(engine: Engine) -> None:
     """Delete every resource of the checkpoint that this run has not confirmed.
 
-    Protected ones are refused before anything is deleted. After a failure the rest that does not depend on it is
-    still deleted; what the failed one depends on stays.
+    Protected ones are refused before anything is deleted. After a failure the rest is still deleted, except
+    what the failed one depends on.
     """
     condemned = engine.checkpoint.base()
     protected = [
@@ -67,9 +68,10 @@ class _Deletion:
             step.reason = "replaced"
         if item.deleted_with in self._going:
             item.retain_on_delete = True
-        if not step.reason:
+        hidden = item.type.startswith(urns.PROVIDER_PREFIX)  # as Pulumi hides default providers
+        if not step.reason and not hidden:
             self._engine.steps.append(step)
-        if self._engine.dry_run or not item.custom:
+        if self._engine.dry_run or not item.custom or hidden:
             self._engine.delete(item)
             return
         with self._engine.watched(step):

@@ -1,11 +1,12 @@
 """Turns registrations into operations: the engine side of Pulumi's protocol.
 
-Planning (what is to be done) is serialised and makes no change. Operations run on the threads the registrations
-came in on, at most `parallel` at once. The checkpoint is written after each of them.
+Planning (what is to be done) is serialised and makes no change. Operations run on the threads that the
+registrations came in on, at most `parallel` at once. The checkpoint is written after each of them.
 """
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import threading
 import time
@@ -94,11 +95,7 @@ class Engine:
             with self._planning:
                 if self.halted:
                     return Outcome(urn, "skip")
-                if urn in self._registered:
-                    raise ResourceFailedError(
-                        f"two resources have the URN {urn}; give one of them another name or parent"
-                    )
-                self._registered[urn] = None
+                self._enter(urn)
                 plan = self._plan(urn, goal)
                 self.steps.append(plan.step)
             self._execute(plan)
@@ -107,6 +104,13 @@ class Engine:
             return Outcome(urn, "fail")
         self._registered[urn] = plan.new
         return Outcome(urn, "success", plan.new.id, plan.new.outputs)
+
+    def _enter(self, urn: str) -> None:
+        if urn in self._registered:
+            raise ResourceFailedError(
+                f"two resources have the URN {urn}; give one of them another name or parent"
+            )
+        self._registered[urn] = None
 
     def register_outputs(self, urn: str, outputs: Properties) -> None:
         """Record the outputs of a component; those of a stack that failed stay as they were."""
@@ -242,7 +246,7 @@ class Engine:
         plan.new.id = "" if self.dry_run else plan.new.id
 
     def _dependents_to_replace(self, root: Resource) -> list[Resource]:
-        """Return what must go before `root` can: dependents that its new outputs would replace, last first."""
+        """Return what must go before `root`: dependents that its new outputs would replace, last first."""
         doomed: list[Resource] = []
         gone = {root.urn}
         for item in self.checkpoint.base():
@@ -460,7 +464,7 @@ class Engine:
             self.checkpoint.end(operation)
             raise ResourceFailedError(str(error)) from error
         except Exception as error:
-            # The request may have reached AWS: the operation stays pending, the next run looks for the resource.
+            # The request may have reached AWS: the operation stays pending, the next run looks for it.
             raise ResourceFailedError(f"{type(error).__name__}: {error}") from error
         self._confirm(plan, operation)
 
@@ -557,7 +561,7 @@ class Engine:
                 continue
             subject = Subject(item.urn, item.type)
             provider = self.provider_of(item)
-            found = self._guard(lambda p=provider, s=subject, i=item: p.find(s, plain(i.inputs)))
+            found = self._guard(functools.partial(provider.find, subject, plain(item.inputs)))
             known = {
                 r.id for r in self.checkpoint.resources() if r.urn == item.urn and not r.pending_replacement
             }

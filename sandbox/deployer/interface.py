@@ -1,7 +1,7 @@
 """What the engine asks of a provider: Pulumi's provider protocol with plain Python values.
 
-Inputs and outputs are dictionaries with the provider's own property names. They hold no secrets and no resource
-references; unknown values (`values.UNKNOWN`) occur in `check`, `diff` and previews only.
+Inputs and outputs are dictionaries with the provider's own property names. They hold no secrets and no
+resource references; unknown values (`values.UNKNOWN`) occur in `check`, `diff` and previews only.
 """
 
 from __future__ import annotations

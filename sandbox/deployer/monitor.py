@@ -3,11 +3,13 @@
 Method names and messages are those of pulumirpc's `ResourceMonitor` and `Engine` services.
 """
 
+# ruff: noqa: N802 - the method names are the protocol's
+
 from __future__ import annotations
 
 from typing import Any
 
-from google.protobuf import empty_pb2
+from google.protobuf import empty_pb2  # type: ignore[import-untyped]
 from pulumi.runtime.proto import engine_pb2, provider_pb2, resource_pb2
 
 from . import goal as goals
@@ -17,8 +19,9 @@ from .events import Diagnostic
 from .interface import ProviderError
 from .values import Properties, from_struct, to_struct
 
-# Secrets, resource references, alias specs and deletedWith are handled. Output values are not claimed: they only
-# concern remote components. Transforms, hooks and state migrations are not claimed: the runtime refuses them by name.
+# Secrets, resource references, alias specs and deletedWith are handled. Output values are not claimed: they
+# only concern remote components. Transforms, hooks and state migrations are not claimed either: the runtime
+# refuses them by name.
 FEATURES = (
     resource_pb2.RESOURCE_MONITOR_FEATURE_SECRETS,
     resource_pb2.RESOURCE_MONITOR_FEATURE_RESOURCE_REFERENCES,
@@ -102,7 +105,8 @@ class Monitor:
     def ReadResource(self, request: Any) -> Any:
         """Refuse `.get(...)` of an existing resource."""
         raise NotImplementedError(
-            f"{request.type} {request.name!r}: reading existing resources with .get() is not supported by the sandbox"
+            f"{request.type} {request.name!r}: reading an existing resource with .get() "
+            "is not supported by the sandbox's deployer"
         )
 
     def ExistsResource(self, request: Any) -> Any:

@@ -89,9 +89,10 @@ def _keep(new: Any, old: Any, path: Path) -> None:
     elif before is _MISSING:
         if isinstance(new, dict) and not rest:
             new.pop(head, None)
-    elif isinstance(new, dict) or (isinstance(new, list) and isinstance(head, int) and head < len(new)):
-        if not rest or after is _MISSING:
-            new[head] = copy.deepcopy(before) if not rest else _only(before, rest)
+    elif isinstance(new, dict):
+        new[head] = _only(before, rest) if rest else copy.deepcopy(before)
+    elif isinstance(new, list) and isinstance(head, int) and head < len(new) and not rest:
+        new[head] = copy.deepcopy(before)
 
 
 def _only(value: Any, path: Path) -> Any:

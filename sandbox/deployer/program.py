@@ -20,7 +20,7 @@ from pathlib import Path
 from .engine import Engine
 from .monitor import EngineService, Monitor
 
-# One thread per registration that may be waiting for its operation; the engine bounds the operations themselves.
+# One thread per registration that waits for its operation; the engine bounds the operations themselves.
 _REGISTRATION_THREADS = 128
 # Errors about what the user wrote: their message is the whole story, a traceback is noise.
 _PLAIN_ERRORS = {"SpecError", "SettingsError", "ConfigMissingError", "ConfigTypeError", "RunError"}

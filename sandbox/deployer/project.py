@@ -132,7 +132,8 @@ class _Config:
                 self._values[key] = entry["value"]
             else:
                 self._problems.append(
-                    f"{self._project_path}: config {given}: only `value` is allowed outside the project's namespace"
+                    f"{self._project_path}: config {given}: "
+                    "outside the project's namespace only `value` is allowed"
                 )
 
     def _read_entry(self, key: str, entry: Mapping[str, Any]) -> None:

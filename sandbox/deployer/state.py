@@ -39,7 +39,7 @@ class CheckpointError(Exception):
 
 @dataclass(eq=False)
 class Resource:
-    """One resource of a stack. `taint` marks one whose creation began but failed: it is replaced next time."""
+    """One resource of a stack. `taint` marks one whose creation failed half way: it is replaced next time."""
 
     urn: str
     type: str
@@ -280,7 +280,7 @@ class Checkpoint:
 
 def verify(resources: list[Resource]) -> list[str]:
     """Return what is wrong with a list of resources: duplicates, and references that do not precede."""
-    problems = []
+    problems: list[str] = []
     seen: set[str] = set()
     alive: set[str] = set()
     for item in resources:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     import boto3
 
     from sandbox.deployer import stack as deployer
+    from sandbox.deployer.engine import ProviderFactory
     from upkeep.deploy_view import Progress
 
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do it without asking.")]
@@ -58,7 +59,7 @@ def _open(name: str, port: int | None) -> _Target:
     info = context.find_sandbox(port)
     loaded = project.load(context.ROOT, name)
     session = context.sandbox_session(info)
-    factories = {"aws": lambda: AwsProvider(session, info.url)}
+    factories: dict[str, ProviderFactory] = {"aws": lambda: AwsProvider(session, info.url)}
     return _Target(name, session, stack.Stack(loaded, context.checkpoint(info, name), factories))
 
 

@@ -15,8 +15,9 @@ _MISSING = ("ResourceNotFound", "ResourceNotFoundException")
 
 _METRIC = names(
     "actionsEnabled alarmActions alarmDescription comparisonOperator datapointsToAlarm dimensions "
-    "evaluateLowSampleCountPercentiles evaluationPeriods extendedStatistic insufficientDataActions metricName "
-    "metricQueries namespace okActions period statistic threshold thresholdMetricId treatMissingData unit"
+    "evaluateLowSampleCountPercentiles evaluationPeriods extendedStatistic insufficientDataActions "
+    "metricName metricQueries "
+    "namespace okActions period statistic threshold thresholdMetricId treatMissingData unit"
 )
 _COMPOSITE = names("actionsEnabled alarmActions alarmDescription alarmRule insufficientDataActions okActions")
 

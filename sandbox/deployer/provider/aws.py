@@ -38,7 +38,8 @@ class Aws:
         """Return the client of a service, made once."""
         with self._lock:
             if service not in self._clients:
-                self._clients[service] = self._session.client(
+                make_client: Any = self._session.client  # boto3-stubs knows literal service names only
+                self._clients[service] = make_client(
                     service,
                     region_name=self.region,
                     endpoint_url=self._endpoint_url,

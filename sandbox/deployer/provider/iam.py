@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import urllib.parse
 from typing import Any
@@ -50,7 +51,7 @@ def _inline(inputs: Properties) -> dict[str, str]:
 def _set_inline(call: Call, role: str, old: dict[str, str], new: dict[str, str]) -> None:
     iam = call.client("iam")
     for name in sorted(set(old) - set(new)):
-        gone(lambda n=name: iam.delete_role_policy(RoleName=role, PolicyName=n), *_MISSING)
+        gone(functools.partial(iam.delete_role_policy, RoleName=role, PolicyName=name), *_MISSING)
     for name, policy in new.items():
         if document(old.get(name)) != document(policy):
             iam.put_role_policy(RoleName=role, PolicyName=name, PolicyDocument=policy)
@@ -59,7 +60,7 @@ def _set_inline(call: Call, role: str, old: dict[str, str], new: dict[str, str])
 def _set_managed(call: Call, role: str, old: list[str], new: list[str]) -> None:
     iam = call.client("iam")
     for arn in sorted(set(old) - set(new)):
-        gone(lambda a=arn: iam.detach_role_policy(RoleName=role, PolicyArn=a), *_MISSING)
+        gone(functools.partial(iam.detach_role_policy, RoleName=role, PolicyArn=arn), *_MISSING)
     for arn in sorted(set(new) - set(old)):
         iam.attach_role_policy(RoleName=role, PolicyArn=arn)
 
@@ -146,8 +147,8 @@ def _delete_role(call: Call, id_: str, inputs: Properties) -> None:
 ROLE = Kind(
     type="aws:iam/role:Role",
     properties=names(
-        "assumeRolePolicy description forceDetachPolicies inlinePolicies managedPolicyArns maxSessionDuration name "
-        "namePrefix path permissionsBoundary tags"
+        "assumeRolePolicy description forceDetachPolicies inlinePolicies managedPolicyArns "
+        "maxSessionDuration name namePrefix path permissionsBoundary tags"
     ),
     create=_create_role,
     read=_read_role,

@@ -25,7 +25,7 @@ ALL = frozenset({"*"})
 class Naming:
     """A physical name made up when none is given: `<logical name>-<7 hex digits>`, as pulumi-aws does.
 
-    `stem` stands before it; `suffix` after it when the input `suffix_when` is true; `verbatim` adds no digits.
+    `stem` stands before it; `suffix` after it when the input `suffix_when` is true; `verbatim`: no digits.
     """
 
     property: str = "name"

@@ -94,8 +94,8 @@ def _delete_key(call: Call, id_: str, inputs: Properties) -> None:
 KEY = Kind(
     type="aws:kms/key:Key",
     properties=names(
-        "bypassPolicyLockoutSafetyCheck customerMasterKeySpec deletionWindowInDays description enableKeyRotation "
-        "isEnabled keyUsage multiRegion policy region rotationPeriodInDays tags"
+        "bypassPolicyLockoutSafetyCheck customerMasterKeySpec deletionWindowInDays description "
+        "enableKeyRotation isEnabled keyUsage multiRegion policy region rotationPeriodInDays tags"
     ),
     create=_create_key,
     read=_read_key,

@@ -18,8 +18,8 @@ _BUSY = ("ResourceConflictException", "TooManyRequestsException")
 
 _CODE = names("code s3Bucket s3Key s3ObjectVersion imageUri sourceCodeHash architectures sourceKmsKeyArn")
 _CONFIGURATION = names(
-    "deadLetterConfig description environment ephemeralStorage handler imageConfig kmsKeyArn layers loggingConfig "
-    "memorySize role runtime snapStart timeout tracingConfig vpcConfig"
+    "deadLetterConfig description environment ephemeralStorage handler imageConfig kmsKeyArn layers "
+    "loggingConfig memorySize role runtime snapStart timeout tracingConfig vpcConfig"
 )
 _RESET: dict[str, Any] = {
     "description": "",
@@ -287,8 +287,9 @@ PERMISSION = Kind(
 )
 
 _MAPPING_CREATE = names(
-    "batchSize bisectBatchOnFunctionError destinationConfig enabled eventSourceArn filterCriteria functionName "
-    "functionResponseTypes maximumBatchingWindowInSeconds maximumRecordAgeInSeconds maximumRetryAttempts "
+    "batchSize bisectBatchOnFunctionError destinationConfig enabled eventSourceArn filterCriteria "
+    "functionName functionResponseTypes maximumBatchingWindowInSeconds "
+    "maximumRecordAgeInSeconds maximumRetryAttempts "
     "metricsConfig parallelizationFactor scalingConfig startingPosition tumblingWindowInSeconds kmsKeyArn"
 )
 _MAPPING_FIXED = names("eventSourceArn startingPosition region")

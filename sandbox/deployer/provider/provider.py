@@ -94,7 +94,7 @@ class AwsProvider:
         )
         for group in kind.one_of:
             if not any(inputs.get(key) is not None for key in group):
-                problems.append((group[0], f"{subject.type} needs one of {', '.join(group)}"))
+                problems.append((group[0], f"{subject.type} needs one of {', '.join(group)}"))  # noqa: PERF401
         if inputs.get("region", self.aws.region) not in (self.aws.region, UNKNOWN):
             problems.append(("region", f"the sandbox has the region {self.aws.region} only"))
         if kind.validate is not None:

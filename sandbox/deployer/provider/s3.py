@@ -83,7 +83,8 @@ def _delete_bucket(call: Call, id_: str, inputs: Properties) -> None:
     except s3.exceptions.ClientError as error:
         if "BucketNotEmpty" in str(error):
             raise ProviderError(
-                f"DeleteBucket: BucketNotEmpty: {id_} still has objects; empty it, or deploy once with force_destroy=True"
+                f"DeleteBucket: BucketNotEmpty: {id_} still has objects; "
+                "empty it, or deploy once with force_destroy=True"
             ) from error
         raise
 

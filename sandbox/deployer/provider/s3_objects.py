@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import functools
 import mimetypes
 import urllib.parse
 from typing import Any
@@ -113,7 +114,7 @@ def _delete(call: Call, id_: str, _inputs: Properties) -> None:
             return
         raise
     for version in versions:
-        gone(lambda v=version: s3.delete_object(Bucket=bucket, Key=key, VersionId=v), *_MISSING)
+        gone(functools.partial(s3.delete_object, Bucket=bucket, Key=key, VersionId=version), *_MISSING)
 
 
 def _check(inputs: Properties) -> list[tuple[str, str]]:

@@ -197,7 +197,8 @@ JOB = Kind(
 # -- model -------------------------------------------------------------------------------------------
 
 _MODEL = names(
-    "containers enableNetworkIsolation executionRoleArn inferenceExecutionConfig name primaryContainer vpcConfig"
+    "containers enableNetworkIsolation executionRoleArn inferenceExecutionConfig name "
+    "primaryContainer vpcConfig"
 )
 
 
@@ -237,7 +238,8 @@ MODEL = Kind(
 # -- endpoint configuration --------------------------------------------------------------------------
 
 _CONFIG = names(
-    "asyncInferenceConfig dataCaptureConfig executionRoleArn kmsKeyArn name productionVariants shadowProductionVariants"
+    "asyncInferenceConfig dataCaptureConfig executionRoleArn kmsKeyArn name productionVariants "
+    "shadowProductionVariants"
 )
 
 
@@ -305,7 +307,7 @@ def _wait_in_service(call: Call, name: str, config: str) -> None:
         raise ProviderError(f"endpoint {name} {data['EndpointStatus']}: {reason}")
     if data["EndpointConfigName"] != config:
         raise ProviderError(
-            f"endpoint {name} was rolled back and serves {data['EndpointConfigName']} instead of {config}: {reason}"
+            f"endpoint {name} was rolled back: it serves {data['EndpointConfigName']}, not {config}: {reason}"
         )
 
 

@@ -1,4 +1,4 @@
-"""What pulumi_aws says about its types: inputs, outputs, nested objects. Read from its own generated classes."""
+"""What pulumi_aws says about its types: inputs, outputs, nested objects; read from its own classes."""
 
 from __future__ import annotations
 

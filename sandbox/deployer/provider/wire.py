@@ -19,7 +19,7 @@ from . import schema
 RENAMES: dict[tuple[str, str], str] = {}
 
 
-class NameError_(Exception):
+class NoCounterpartError(Exception):
     """A property has no counterpart in the AWS model."""
 
 
@@ -66,7 +66,7 @@ def encode(shape: Any, value: Any) -> Any:
     """Return a property value in AWS's form.
 
     Raises:
-        NameError_: a property has no counterpart.
+        NoCounterpartError: a property has no counterpart.
     """
     if shape.type_name == "structure":
         result = {}
@@ -75,7 +75,7 @@ def encode(shape: Any, value: Any) -> Any:
                 continue
             member = member_for(shape, key)
             if member is None:
-                raise NameError_(f"{key} has no counterpart in AWS's {shape.name}")
+                raise NoCounterpartError(f"{key} has no counterpart in AWS's {shape.name}")
             result[member] = encode(shape.members[member], item)
         return result
     if shape.type_name == "list":

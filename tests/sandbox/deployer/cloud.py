@@ -39,15 +39,13 @@ class Cloud:
     faults: dict[str, str] = field(default_factory=dict)
     lock: threading.Lock = field(default_factory=threading.Lock)
     counter: Any = field(default_factory=itertools.count)
-    busy: int = 0
-    most_busy: int = 0
 
     def fault(self, operation: str, name: str) -> str:
         return self.faults.get(f"{operation} {name}", "")
 
 
 class FakeProvider:
-    """Package `fake`: type `fake:index:Thing`; `fixed` names the thing, `size` replaces it, `link` depends."""
+    """Package `fake`, type `fake:index:Thing`: `fixed` names the thing, `size` replaces it, `link` depends."""
 
     def __init__(self, cloud: Cloud) -> None:
         self.cloud = cloud
