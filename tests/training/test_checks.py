@@ -44,7 +44,17 @@ def test_a_broken_file_is_refused_with_its_reason(tmp_path, name):
         text([*GOOD, "2024-03-01 10:00:00.123+02:00,a,, 1.5 ,0,1.0"]),
         "late,note,heavy,size,place,kind,at\n1,hello,1,,,a,2024-01-01\n0,,0,,,b,2024-01-02\n",
     ],
-    ids=["plain", "crlf", "cr", "bom", "no end", "blank lines", "quoted", "forms", "other order and more columns"],
+    ids=[
+        "plain",
+        "crlf",
+        "cr",
+        "bom",
+        "no end",
+        "blank lines",
+        "quoted",
+        "forms",
+        "other order and more columns",
+    ],
 )
 def test_a_good_file_is_accepted_and_can_be_read(tmp_path, content):
     report = _check(tmp_path, content)
@@ -93,7 +103,9 @@ def test_everything_wrong_is_found_and_the_first_three_are_told_in_full(tmp_path
 def test_labels_of_other_tasks_are_checked_as_such(tmp_path):
     assert _check(tmp_path, text(lines(30, "multiclass")), declare("multiclass")).ok
     assert _check(tmp_path, text(lines(30, "regression")), declare("regression")).ok
-    report = _check(tmp_path, text([*lines(30, "regression"), "2024-03-01,a,,,true,high"]), declare("regression"))
+    report = _check(
+        tmp_path, text([*lines(30, "regression"), "2024-03-01,a,,,true,high"]), declare("regression")
+    )
     assert "row 31: found 'high', expected a number" in report.reason
     same = [row.rpartition(",")[0] + ",low" for row in lines(30, "multiclass")]
     assert "all 30 rows have the label low" in _check(tmp_path, text(same), declare("multiclass")).reason
@@ -106,8 +118,8 @@ def test_the_committed_sample_is_good():
 
 def test_names_with_quotes_do_no_harm(tmp_path):
     spec = declare(features={"kind": {"type": "category", "values": ["a'; DROP TABLE x; --", 'b"']}})
-    header = "at,kind,late,\"evil'); --\""
-    content = f"{header}\n2024-01-01,a'; DROP TABLE x; --,0,1\n2024-01-02,\"b\"\"\",1,2\n"
+    header = 'at,kind,late,"evil\'); --"'
+    content = f'{header}\n2024-01-01,a\'; DROP TABLE x; --,0,1\n2024-01-02,"b""",1,2\n'
     assert _check(tmp_path, content, spec).reason == ""
 
 
@@ -119,7 +131,9 @@ def test_no_bytes_crash_the_check(tmp_path_factory, content, after_a_header):
 
 
 cell = st.one_of(
-    st.sampled_from(["", "0", "1", "a", "b", "x", "NA", "true", "2024-01-01", "1e5", " 7", "-0", "null", "24:00"]),
+    st.sampled_from(
+        ["", "0", "1", "a", "b", "x", "NA", "true", "2024-01-01", "1e5", " 7", "-0", "null", "24:00"]
+    ),
     st.text(max_size=6),
     st.floats().map(str),
     st.datetimes().map(lambda t: t.isoformat()),

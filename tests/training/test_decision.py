@@ -7,6 +7,9 @@ from hypothesis import strategies as st
 from models.spec import Gate
 from training.decision import decide
 
+ROWS = "on 26,720 fresh rows"
+BEATS = "refused: roc_auc 0.6625 beats the champion's 0.6615"
+
 
 def _evaluation(challenger, champion=None, metric="roc_auc", **changes):
     return {
@@ -25,7 +28,7 @@ def _evaluation(challenger, champion=None, metric="roc_auc", **changes):
             _evaluation(0.7562, 0.7276),
             Gate(minimum=0.6, minimum_gain=0.002),
             True,
-            "roc_auc 0.7562 beats the champion's 0.7276 by 0.0286 (at least 0.002 needed) on 26,720 fresh rows",
+            f"roc_auc 0.7562 beats the champion's 0.7276 by 0.0286 (at least 0.002 needed) {ROWS}",
         ),
         (
             _evaluation(0.5012, 0.4),
@@ -43,8 +46,7 @@ def _evaluation(challenger, champion=None, metric="roc_auc", **changes):
             _evaluation(0.6625, 0.6615),
             Gate(minimum_gain=0.002),
             False,
-            "refused: roc_auc 0.6625 beats the champion's 0.6615 by only 0.0010 (at least 0.002 needed) "
-            "on 26,720 fresh rows",
+            f"{BEATS} by only 0.0010 (at least 0.002 needed) {ROWS}",
         ),
         (
             _evaluation(0.63),
@@ -110,7 +112,9 @@ def test_a_gain_of_exactly_the_minimum_is_enough_despite_floating_point():
 scores = st.floats(0, 1)
 
 
-@given(scores, scores, scores, st.none() | scores, st.floats(0, 0.5), st.sampled_from(["roc_auc", "log_loss"]))
+@given(
+    scores, scores, scores, st.none() | scores, st.floats(0, 0.5), st.sampled_from(["roc_auc", "log_loss"])
+)
 def test_what_a_model_passes_a_better_one_passes_too(one, other, champion, minimum, gain, metric):
     gate = Gate(metric=metric, minimum=minimum, minimum_gain=gain)
     worse, better = sorted([one, other], reverse=metric == "log_loss")

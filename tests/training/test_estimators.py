@@ -11,7 +11,9 @@ from training.errors import TrainingError
 from training.evaluate import predict
 
 SOURCE = np.random.default_rng(0)
-MATRIX = np.column_stack([SOURCE.integers(0, 4, 200), SOURCE.integers(0, 3, 200), SOURCE.normal(size=(200, 2))]).astype(float)
+MATRIX = np.column_stack(
+    [SOURCE.integers(0, 4, 200), SOURCE.integers(0, 3, 200), SOURCE.normal(size=(200, 2))]
+).astype(float)
 MATRIX[::7, 2] = np.nan
 MATRIX[::11, 1] = np.nan
 LABELS = {
@@ -33,11 +35,16 @@ def own(n_estimators=5, random_state=None, categorical_features=None):
     return ExtraTreesClassifier(n_estimators=n_estimators, random_state=random_state)
 
 
-@pytest.mark.parametrize("task", ["binary", "multiclass", "regression"])
-@pytest.mark.parametrize("name", ["hist_gradient_boosting", "random_forest", "logistic_regression"])
+SUITED = [
+    (name, task)
+    for name in ("hist_gradient_boosting", "random_forest", "logistic_regression")
+    for task in ("binary", "multiclass", "regression")
+    if (name, task) != ("logistic_regression", "regression")
+]
+
+
+@pytest.mark.parametrize(("name", "task"), SUITED)
 def test_estimators_learn_from_missing_and_unknown_values(name, task):
-    if (name, task) == ("logistic_regression", "regression"):
-        pytest.skip("there is nothing to classify")
     options = {"hyperparameters": {"n_estimators": 5}} if name == "random_forest" else {"hyperparameters": {}}
     spec = _spec(task, estimator=name, **options)
     fitted = estimators.fit(estimators.build(spec, [0, 1]), MATRIX, LABELS[task], spec)
@@ -62,7 +69,7 @@ def test_an_estimator_of_ones_own_gets_what_it_takes():
         ),
         (
             {"hyperparameters": {"learning_rate": -1}},
-            "training.hyperparameters: hist_gradient_boosting could not be fitted: The 'learning_rate' parameter of",
+            "training.hyperparameters: hist_gradient_boosting could not be fitted: The 'learning_rate'",
         ),
         (
             {"estimator": "models.nowhere.build", "hyperparameters": {}},
@@ -78,7 +85,7 @@ def test_an_estimator_of_ones_own_gets_what_it_takes():
         ),
         (
             {"estimator": "sklearn.ensemble.ExtraTreesRegressor", "hyperparameters": {"n_estimators": 2}},
-            "training.estimator: sklearn.ensemble.ExtraTreesRegressor has no predict_proba, which a binary task",
+            "training.estimator: sklearn.ensemble.ExtraTreesRegressor has no predict_proba, which a",
         ),
     ],
 )

@@ -36,13 +36,23 @@ def test_regression_metrics():
 @pytest.mark.parametrize(
     ("task", "labels", "message"),
     [
-        ("binary", [0.0, 0.0], "column late: the 2 rows to fit on all have the label 0; at least two different"),
-        ("binary", [0.0, 2.0], "column late: the 2 rows to fit on hold the label 2; a binary label is 0 or 1"),
+        (
+            "binary",
+            [0.0, 0.0],
+            "column late: the 2 rows to fit on all have the label 0; at least two different",
+        ),
+        (
+            "binary",
+            [0.0, 2.0],
+            "column late: the 2 rows to fit on hold the label 2; a binary label is 0 or 1",
+        ),
         ("multiclass", ["x", "x"], "all have the label x"),
         ("regression", [1.5, 1.5], "all have the label 1.5"),
     ],
 )
 def test_labels_nothing_can_be_learned_from_are_named(task, labels, message):
     with pytest.raises(TrainingError) as caught:
-        check_labels(np.array(labels, dtype=object if task == "multiclass" else float), declare(task), "fit on")
+        check_labels(
+            np.array(labels, dtype=object if task == "multiclass" else float), declare(task), "fit on"
+        )
     assert message in str(caught.value)

@@ -30,7 +30,9 @@ def _frame(rows):
 
 
 def _fitted():
-    return FeatureEncoder.fit(SPEC, _frame([("a", "x", 1.0, True), ("b", "NA", 2.0, False), ("a", "y", None, True)]))
+    return FeatureEncoder.fit(
+        SPEC, _frame([("a", "x", 1.0, True), ("b", "NA", 2.0, False), ("a", "y", None, True)])
+    )
 
 
 def _refused(rows, *, texts=False) -> ValueRefusedError:
@@ -59,7 +61,9 @@ def test_an_encoder_survives_the_way_through_json(rows):
 
 
 def test_codes_are_places_in_the_sorted_categories_unknown_ones_come_last_and_missing_ones_are_nan():
-    encoded = _fitted().encode_values([("c", "x", None, True), ("a", "nowhere", 3, False), ("a", None, 3, False)])
+    encoded = _fitted().encode_values(
+        [("c", "x", None, True), ("a", "nowhere", 3, False), ("a", None, 3, False)]
+    )
     assert encoded[0, :2].tolist() == [2.0, 1.0]  # the places are NA, x, y
     assert encoded[1, 1] == 3.0
     assert math.isnan(encoded[2, 1])
@@ -84,7 +88,10 @@ def test_beyond_the_limit_the_rarest_categories_share_the_code_for_unknown_ones(
         (("z", None, 1, True), "row 2, column 'kind': found 'z', expected one of a, b, c"),
         ((1, None, 1, True), "row 2, column 'kind': found 1, expected one of a, b, c"),
         (("a", 7, 1, True), "row 2, column 'place': found 7, expected a text or nothing"),
-        (("a", "x", "1", True), "row 2, column 'size': found '1', expected a number from -100 to 100 or nothing"),
+        (
+            ("a", "x", "1", True),
+            "row 2, column 'size': found '1', expected a number from -100 to 100 or nothing",
+        ),
         (("a", "x", True, True), "found True, expected a number"),
         (("a", "x", math.nan, True), "found nan, expected a number"),
         (("a", "x", math.inf, True), "found inf, expected a number"),
@@ -107,13 +114,12 @@ def test_a_cell_that_is_no_number_in_range_is_refused(cell):
 
 @given(st.text(max_size=10))
 def test_any_text_in_a_number_cell_is_a_number_or_refused(cell):
-    encoder = _fitted()
+    encoder, refused = _fitted(), ""
     try:
         value = encoder.encode_texts([["a", "", cell, "true"]])[0, 2]
     except ValueRefusedError as error:
-        assert error.column == "size"
-    else:
-        assert math.isnan(value) if cell == "" else -100 <= value <= 100
+        refused = error.column
+    assert refused == "size" or (math.isnan(value) if cell == "" else -100 <= value <= 100)
 
 
 def test_another_format_of_the_stored_encoder_is_refused():

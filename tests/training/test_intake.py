@@ -4,7 +4,6 @@ import hashlib
 import json
 import re
 
-import boto3
 import pytest
 from botocore.exceptions import ClientError
 
@@ -12,6 +11,7 @@ from tests.training.broken import BROKEN
 from tests.training.examples import declare, lines, text
 from tests.training.lambdas import ACCOUNT, ARTIFACTS, CONTEXT, DATA, PREFIX, REGION, emitted
 from training import checks, intake
+from training.aws import client
 from training.manifest import Manifest
 
 GOOD = text(lines(30))
@@ -21,7 +21,7 @@ class States:
     """Step Functions as intake sees it: names of executions are unique."""
 
     def __init__(self):
-        self.exceptions = boto3.client("stepfunctions").exceptions
+        self.exceptions = client("stepfunctions").exceptions
         self.runs = []
         self.failures = []
 
@@ -129,7 +129,9 @@ def test_a_training_that_could_not_be_started_is_started_by_the_next_delivery(st
     assert [run["files"] for run in states.runs] == [1]
 
 
-@pytest.mark.parametrize("name", ["empty", "semicolons", "column missing", "text for a number", "one label only"])
+@pytest.mark.parametrize(
+    "name", ["empty", "semicolons", "column missing", "text for a number", "one label only"]
+)
 def test_a_bad_file_is_quarantined_with_a_reason_and_nothing_is_trained(store, states, name):
     content, rule, words = BROKEN[name]
     content = content if isinstance(content, bytes) else content.encode()
@@ -146,7 +148,18 @@ def test_a_bad_file_is_quarantined_with_a_reason_and_nothing_is_trained(store, s
     assert (reason["schema"], reason["object"], reason["model"]) == (1, "incoming/toy/bad.csv", "toy")
     assert (reason["size"], set(reason)) == (
         len(content),
-        {"schema", "object", "version_id", "sha256", "size", "model", "reason", "details", "spec_digest", "at"},
+        {
+            "schema",
+            "object",
+            "version_id",
+            "sha256",
+            "size",
+            "model",
+            "reason",
+            "details",
+            "spec_digest",
+            "at",
+        },
     )
     assert store.keys("incoming/") == store.keys("accepted/") == states.runs == []
 
@@ -162,7 +175,11 @@ def test_a_bad_file_does_not_stop_a_good_one(store, states):
 @pytest.mark.parametrize(
     ("key", "folder", "words"),
     [
-        ("incoming/typo/a.csv", "typo", "no model 'typo' in this stack; upload files to incoming/<model>/, models here: other, toy"),
+        (
+            "incoming/typo/a.csv",
+            "typo",
+            "no model 'typo' in this stack; upload files to incoming/<model>/, models here: other, toy",
+        ),
         ("incoming/TOY/a.csv", "TOY", "no model 'TOY' in this stack"),
         ("incoming/a.csv", "no-model", "no model named; upload files to incoming/<model>/"),
     ],
@@ -201,7 +218,11 @@ def test_an_unexpected_error_sends_back_that_message_alone(store, states, monkey
 
 @pytest.mark.parametrize(
     "changes",
-    [{"account": "999999999999"}, {"source": "me"}, {"detail": {"bucket": {"name": ARTIFACTS}, "object": {"key": "incoming/toy/a.csv"}}}],
+    [
+        {"account": "999999999999"},
+        {"source": "me"},
+        {"detail": {"bucket": {"name": ARTIFACTS}, "object": {"key": "incoming/toy/a.csv"}}},
+    ],
 )
 def test_a_forged_event_is_refused_and_touches_nothing(store, states, changes):
     store.put("incoming/toy/a.csv", GOOD)
@@ -255,7 +276,11 @@ def test_what_happened_is_counted_per_model(store, states, capsys):
     (found,) = emitted(capsys.readouterr().out)
     assert found["dimensions"] == [["Stack", "Model"]]
     assert (found["Stack"], found["Model"]) == (PREFIX, "toy")
-    assert (found["FilesAccepted"], found["FilesQuarantined"], found["RowsAccepted"]) == ([1.0], [1.0], [30.0])
+    assert (found["FilesAccepted"], found["FilesQuarantined"], found["RowsAccepted"]) == (
+        [1.0],
+        [1.0],
+        [30.0],
+    )
 
 
 def test_a_function_without_its_variables_says_which(store, monkeypatch):
@@ -263,5 +288,3 @@ def test_a_function_without_its_variables_says_which(store, monkeypatch):
     monkeypatch.setenv("PREFIX", "")
     with pytest.raises(KeyError, match="not set: DATA_BUCKET, PREFIX"):
         intake.handler({"Records": []}, CONTEXT)
-
-

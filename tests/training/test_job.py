@@ -42,7 +42,7 @@ def champion(tmp_path_factory):
 
 
 def test_the_script_runs_as_the_container_runs_it(tmp_path):
-    """Real flights, a fresh process, the code copied away from the repository, then served from its own files."""
+    """Real flights, a fresh process, the code copied away from the repository."""
     spec = load_specs(["flights"])["flights"]
     rows = seed_file("flights").read_text().splitlines()
     variables = environment(tmp_path, spec, {"seed.csv": "\n".join(rows[:3001]) + "\n"}, run_id="r1")
@@ -163,10 +163,15 @@ def test_a_champion_that_cannot_be_loaded_is_a_note_and_no_crash(tmp_path, champ
 
 
 def test_a_champion_that_needs_a_dropped_column_is_a_note(tmp_path, champion):
-    features = {f.name: {"type": f.type, "nullable": f.nullable} for f in declare().features if f.name != "size"}
+    features = {
+        f.name: {"type": f.type, "nullable": f.nullable} for f in declare().features if f.name != "size"
+    }
     code, _ = _run(tmp_path, declare(features=features), lines(600), champion=champion)
     assert code == 0
-    assert "needs the column size, which the spec no longer has" in evaluation(tmp_path / "output" / "data")["note"]
+    assert (
+        "needs the column size, which the spec no longer has"
+        in evaluation(tmp_path / "output" / "data")["note"]
+    )
 
 
 def test_the_same_inputs_give_the_same_bytes(tmp_path):
@@ -192,15 +197,23 @@ def test_the_same_inputs_give_the_same_bytes(tmp_path):
         (
             [row[:-1] + "0" for row in lines(60)],
             {},
-            "column late: the 60 rows to train with all have the label 0; at least two different labels are needed",
+            "column late: the 60 rows to train with all have the label 0; at least two different labels are",
         ),
         (
             [*lines(80), *(row[:-1] + "1" for row in lines(20, first_hour=80))],
             {},
             "column late: the 20 rows to evaluate on all have the label 1",
         ),
-        ([*lines(60), "2024-05-01,a,x,abc,true,1"], {}, "accepted/toy/a.csv: column size: row 61: found 'abc'"),
-        (lines(60), {"training": {"hyperparameters": {"depth": 3}}}, "training.hyperparameters: depth not known to"),
+        (
+            [*lines(60), "2024-05-01,a,x,abc,true,1"],
+            {},
+            "accepted/toy/a.csv: column size: row 61: found 'abc'",
+        ),
+        (
+            lines(60),
+            {"training": {"hyperparameters": {"depth": 3}}},
+            "training.hyperparameters: depth not known to",
+        ),
     ],
 )
 def test_a_failure_says_why_in_the_failure_file_and_on_the_last_line(tmp_path, capsys, rows, changes, reason):
@@ -218,7 +231,9 @@ def test_a_spec_of_another_model_is_refused(tmp_path):
     assert "declares the model 'other', the job is for 'toy'" in (tmp_path / "output" / "failure").read_text()
 
 
-def test_an_unexpected_error_is_told_without_a_trace_and_cut_to_what_the_platform_keeps(tmp_path, monkeypatch, capsys):
+def test_an_unexpected_error_is_told_without_a_trace_and_cut_to_what_the_platform_keeps(
+    tmp_path, monkeypatch, capsys
+):
     from training import job
 
     def explode(_settings):

@@ -35,7 +35,9 @@ EVALUATION = {
 def _judge(store, **changes):
     gate = {"metric": "roc_auc", "minimum": 0.6, "minimum_gain": 0.002}
     store.put("specs/toy.json", declare(gate=gate).to_json(), ARTIFACTS)
-    store.put(OUTPUT_KEY, tar_bytes({"evaluation.json": json.dumps(EVALUATION | changes).encode()}), ARTIFACTS)
+    store.put(
+        OUTPUT_KEY, tar_bytes({"evaluation.json": json.dumps(EVALUATION | changes).encode()}), ARTIFACTS
+    )
     return judge.handler(EVENT, CONTEXT)
 
 
@@ -77,10 +79,14 @@ def test_a_worse_model_is_rejected_wherever_it_is(store, monkeypatch, approval):
 
 
 def test_metadata_fits_a_model_package(store):
-    metadata = _judge(store, comparable=False, note="the champion (it's old) cannot be loaded: " + "x" * 500)["metadata"]
+    metadata = _judge(store, comparable=False, note="the champion (it's old) cannot be loaded: " + "x" * 500)[
+        "metadata"
+    ]
     assert metadata["decision"] == "refuse"
     assert metadata["files"] == "2"
-    assert metadata["reason"].startswith("refused: not compared with the champion: the champion it s old cannot")
+    assert metadata["reason"].startswith(
+        "refused: not compared with the champion: the champion it s old cannot"
+    )
     for value in metadata.values():
         assert 1 <= len(value) <= 256
         assert judge._NOT_METADATA.search(value) is None
@@ -101,7 +107,9 @@ def test_an_evaluation_of_another_run_is_an_error(store):
 
 
 def test_a_job_without_output_is_an_error(store):
-    with pytest.raises(OutputError, match=r"output\.tar\.gz: no such object; the training job wrote no output"):
+    with pytest.raises(
+        OutputError, match=r"output\.tar\.gz: no such object; the training job wrote no output"
+    ):
         judge.handler(EVENT, CONTEXT)
 
 

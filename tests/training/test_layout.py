@@ -27,5 +27,7 @@ def test_lambdas_start_without_the_large_libraries():
         "import sys, training.intake, training.judge, inference.release; "
         "print([m for m in ('numpy', 'pandas', 'sklearn', 'duckdb', 'boto3') if m in sys.modules])"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True
+    )
     assert done.stdout.strip() == "[]"

@@ -24,6 +24,10 @@ def test_other_files_are_another_run(one, other):
 
 def test_the_form_is_sagemakers():
     manifest = Manifest.of("bucket", ["accepted/toy/b.csv", "accepted/toy/a.csv"])
-    assert json.loads(manifest.body) == [{"prefix": "s3://bucket/"}, "accepted/toy/a.csv", "accepted/toy/b.csv"]
+    assert json.loads(manifest.body) == [
+        {"prefix": "s3://bucket/"},
+        "accepted/toy/a.csv",
+        "accepted/toy/b.csv",
+    ]
     assert len(manifest.run_id) == 20
     assert manifest.key("toy") == f"manifests/toy/{manifest.run_id}.json"

@@ -36,7 +36,7 @@ def test_unusable_archives_are_refused(archive, message):
 
 def test_a_document_beyond_the_limit_is_not_read(monkeypatch):
     monkeypatch.setattr(outputs, "MAX_DOCUMENT_BYTES", 10)
-    with pytest.raises(OutputError, match="evaluation.json has 20 bytes, at most 10"):
+    with pytest.raises(OutputError, match=r"evaluation\.json has 20 bytes, at most 10"):
         document(tar_bytes({"evaluation.json": json.dumps("x" * 18).encode()}), "evaluation.json", "here")
 
 

@@ -48,7 +48,11 @@ def test_only_an_empty_cell_is_missing(tmp_path):
 
 
 def test_times_with_a_zone_are_compared_in_utc(tmp_path):
-    rows = ["2024-01-01T12:00:00+02:00,a,,1,true,1", "2024-01-01T09:00:00Z,b,,1,true,0", "2024-01-01 11:00,c,,1,true,0"]
+    rows = [
+        "2024-01-01T12:00:00+02:00,a,,1,true,1",
+        "2024-01-01T09:00:00Z,b,,1,true,0",
+        "2024-01-01 11:00,c,,1,true,0",
+    ]
     table = read(_write(tmp_path, a=text(rows)), SPEC)
     assert table.frame["kind"].tolist() == ["b", "a", "c"]
     assert str(table.times[0]) == "2024-01-01T09:00:00.000000"
@@ -56,15 +60,23 @@ def test_times_with_a_zone_are_compared_in_utc(tmp_path):
 
 def test_numbers_are_read_as_python_reads_them(tmp_path):
     cells = ["0.1", "12.658579999999999", "1e-5", "-99.99999999999999"]
-    table = read(_write(tmp_path, a=text([f"2024-01-0{i},a,,{c},true,{i % 2}" for i, c in enumerate(cells, 1)])), SPEC)
+    table = read(
+        _write(tmp_path, a=text([f"2024-01-0{i},a,,{c},true,{i % 2}" for i, c in enumerate(cells, 1)])), SPEC
+    )
     assert table.frame["size"].tolist() == [float(c) for c in cells]
 
 
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (text([*lines(3), "2024-02-01,a,x,abc,true,1"]), "a.csv: column size: row 4: found 'abc', expected a number"),
-        (text([*lines(3), "2024-02-01,a,x,1,maybe,1"]), "column heavy: row 4: found 'maybe', expected true or false"),
+        (
+            text([*lines(3), "2024-02-01,a,x,abc,true,1"]),
+            "a.csv: column size: row 4: found 'abc', expected a number",
+        ),
+        (
+            text([*lines(3), "2024-02-01,a,x,1,maybe,1"]),
+            "column heavy: row 4: found 'maybe', expected true or false",
+        ),
         (text([*lines(3), "soon,a,x,1,true,1"]), "column at: row 4: found 'soon', expected a time such as"),
         (text([*lines(3), ",a,x,1,true,1"]), "column at: row 4: found nothing, expected a time such as"),
         (text([*lines(3), "2024-02-01,a,x,1,true,"]), "column late: row 4: nothing found, expected a label"),

@@ -14,7 +14,9 @@ ENCODER = FeatureEncoder(
 )
 values = st.none() | st.floats(-100, 100)
 rows = st.lists(
-    st.tuples(st.sampled_from("abc"), st.none() | st.sampled_from("xyz"), values, st.booleans()), min_size=1, max_size=60
+    st.tuples(st.sampled_from("abc"), st.none() | st.sampled_from("xyz"), values, st.booleans()),
+    min_size=1,
+    max_size=60,
 )
 
 
@@ -36,9 +38,16 @@ def test_counts_and_missing_rows_add_up(rows):
 
 
 def test_categories_are_counted_by_name_and_unknown_ones_together():
-    result = build(ENCODER, ENCODER.encode_values([("a", "z", 1, True), ("a", "x", None, False)]), np.zeros(2))
+    result = build(
+        ENCODER, ENCODER.encode_values([("a", "z", 1, True), ("a", "x", None, False)]), np.zeros(2)
+    )
     assert result["features"]["kind"]["counts"] == {"a": 2, "b": 0, "c": 0}
-    assert result["features"]["place"] == {"type": "category", "missing": 0.0, "counts": {"x": 1, "y": 0}, "other": 1}
+    assert result["features"]["place"] == {
+        "type": "category",
+        "missing": 0.0,
+        "counts": {"x": 1, "y": 0},
+        "other": 1,
+    }
     assert result["features"]["heavy"]["counts"] == {"false": 1, "true": 1}
 
 

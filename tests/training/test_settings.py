@@ -26,7 +26,7 @@ def test_hyperparameters_sent_as_json_lose_their_quotes(tmp_path):
 
 
 def test_every_missing_variable_is_named():
-    with pytest.raises(TrainingError, match="not set: SM_MODEL_DIR, SM_OUTPUT_DATA_DIR, .*SM_CHANNEL_SPEC"):
+    with pytest.raises(TrainingError, match=r"not set: SM_MODEL_DIR, SM_OUTPUT_DATA_DIR, .*SM_CHANNEL_SPEC"):
         load({})
 
 
