@@ -2,9 +2,9 @@
 
 Who owns what after the first deployment: the release state machine. The seed's training job, model and
 endpoint configuration are made once and then left alone, and the endpoint keeps the configuration that a
-release gave it. Without that, an `up` after a change of code or spec would train a model nobody asked for, take
-the endpoint back to it, or delete the configuration that serves (an endpoint cannot be updated or scaled without
-it). A changed spec reaches the endpoint with the next release: the state machines are updated at once.
+release gave it. Without that, an `up` after a change of code or spec would train a model nobody asked for,
+take the endpoint back to it, or delete the configuration that serves (an endpoint cannot be updated or scaled
+without it). A changed spec reaches the endpoint with the next release; the state machines change at once.
 
 The seed's names carry a digest of what it was made from, so that a first deployment that failed in the seed's
 training can be repaired and repeated: the repaired job has another name than the failed one.

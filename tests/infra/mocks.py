@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import json
 import threading
 from collections.abc import Mapping
@@ -13,13 +14,18 @@ import pulumi
 from pulumi.runtime import config as pulumi_config
 from pulumi.runtime import mocks, rpc, settings
 
+from infra import stack as program
+
 ACCOUNT, REGION = "123456789012", "eu-central-1"
 IMAGE = f"492215442770.dkr.ecr.{REGION}.amazonaws.com/sagemaker-scikit-learn:1.9-0-cpu-py3"
 LOOKUPS: dict[str, dict[str, Any]] = {
     "aws:index/getCallerIdentity:getCallerIdentity": {"accountId": ACCOUNT, "id": ACCOUNT},
     "aws:index/getRegion:getRegion": {"region": REGION, "name": REGION, "id": REGION},
     "aws:index/getPartition:getPartition": {"partition": "aws", "id": "aws"},
-    "aws:sagemaker/getPrebuiltEcrImage:getPrebuiltEcrImage": {"registryPath": IMAGE, "registryId": "492215442770"},
+    "aws:sagemaker/getPrebuiltEcrImage:getPrebuiltEcrImage": {
+        "registryPath": IMAGE,
+        "registryId": "492215442770",
+    },
 }
 # Which input gives a resource its physical name, where it is not `name`.
 _NAME_INPUT = {
@@ -68,8 +74,17 @@ class Recorder(mocks.Mocks):
         return f"{physical}", outputs
 
     def call(self, args: mocks.MockCallArgs) -> tuple[dict[str, Any], list[tuple[str, str]]]:
-        assert args.token in LOOKUPS, f"unexpected lookup {args.token}; the plan may only ask for {sorted(LOOKUPS)}"
+        assert args.token in LOOKUPS, (
+            f"unexpected lookup {args.token}; the plan may only ask for {sorted(LOOKUPS)}"
+        )
         return LOOKUPS[args.token], []
+
+
+def _comparable(value: Any) -> Any:
+    """An asset as what it holds: two of the same content are equal."""
+    if isinstance(value, pulumi.StringAsset):
+        return {"text": value.text}
+    return {"path": value.path} if isinstance(value, pulumi.FileAsset | pulumi.FileArchive) else value
 
 
 class _Monitor(mocks.MockMonitor):
@@ -81,7 +96,8 @@ class _Monitor(mocks.MockMonitor):
         self._lock = threading.Lock()
 
     def RegisterResource(self, request: Any) -> Any:  # noqa: N802 - the protocol's name
-        inputs = rpc.deserialize_properties(request.object, keep_unknowns=True)
+        given = rpc.deserialize_properties(request.object, keep_unknowns=True)
+        inputs = {key: _comparable(value) for key, value in given.items()}
         resource = Resource(
             type=request.type,
             name=request.name,
@@ -107,8 +123,8 @@ class Deployment:
     outputs: Mapping[str, Any] = field(default_factory=dict)
 
     def of(self, kind: str) -> list[Resource]:
-        """All resources of a type such as `aws:s3/bucket:Bucket`, or only its last part, `Bucket`."""
-        return [r for r in self.resources if kind in (r.type, r.type.rpartition(":")[2])]
+        """The provider's resources of a type: `aws:s3/bucket:Bucket`, or only its last part, `Bucket`."""
+        return [r for r in self.custom if kind in (r.type, r.type.rpartition(":")[2])]
 
     def one(self, kind: str, name: str = "") -> Resource:
         """The resource of a type whose logical name is given, or the only one there is."""
@@ -134,6 +150,12 @@ class Deployment:
         return [r for r in self.resources if r.type.startswith("aws:")]
 
 
+@functools.cache
+def standard() -> Deployment:
+    """The program with its defaults; shared, because nobody changes it."""
+    return deploy()
+
+
 def deploy(config: Mapping[str, Any] | None = None, stack: str = "test") -> Deployment:
     """Run the program with a stack's configuration, on an event loop of its own.
 
@@ -147,9 +169,7 @@ def deploy(config: Mapping[str, Any] | None = None, stack: str = "test") -> Depl
     exported: dict[str, Any] = {}
 
     async def outputs() -> None:
-        from infra.stack import build
-
-        built = build()
+        built = program.build()
         for key, value in vars(built).items():
             exported[key] = await pulumi.Output.from_input(value).future()
 
@@ -159,7 +179,11 @@ def deploy(config: Mapping[str, Any] | None = None, stack: str = "test") -> Depl
         monitor = _Monitor(Recorder())
         settings.reset_options()
         pulumi_config.set_all_config(texts)
-        settings.configure(settings.Settings(project="upkeep", stack=stack, monitor=monitor, engine=mocks.MockEngine(None), dry_run=False))
+        settings.configure(
+            settings.Settings(
+                project="upkeep", stack=stack, monitor=monitor, engine=mocks.MockEngine(None), dry_run=False
+            )
+        )
         loop.run_until_complete(pulumi.runtime.run_in_stack(outputs))
     finally:
         pulumi_config.set_all_config({})

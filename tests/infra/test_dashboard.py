@@ -1,0 +1,48 @@
+import json
+from typing import Any
+
+from infra.dashboard import WIDTH
+from tests.infra.mocks import standard
+
+BODY: dict[str, Any] = json.loads(standard().one("Dashboard")["dashboardBody"])
+
+
+def test_widgets_lie_side_by_side_and_never_on_one_another() -> None:
+    taken: set[tuple[int, int]] = set()
+    for widget in BODY["widgets"]:
+        cells = {
+            (x, y)
+            for x in range(widget["x"], widget["x"] + widget["width"])
+            for y in range(widget["y"], widget["y"] + widget["height"])
+        }
+        assert not cells & taken
+        assert max(x for x, _ in cells) < WIDTH
+        taken |= cells
+
+
+def test_every_alarm_is_shown() -> None:
+    (widget,) = [w for w in BODY["widgets"] if w["type"] == "alarm"]
+    assert len(widget["properties"]["alarms"]) == len(standard().of("MetricAlarm"))
+
+
+def test_the_text_says_where_files_go_and_links_to_the_runs() -> None:
+    (widget,) = [w for w in BODY["widgets"] if w["type"] == "text"]
+    text = widget["properties"]["markdown"]
+    assert "/incoming/<model>/" in text
+    for machine in standard().of("aws:sfn/stateMachine:StateMachine"):
+        assert machine["name"] in text
+
+
+def test_every_metric_names_its_region_period_and_dimensions() -> None:
+    for widget in (w for w in BODY["widgets"] if w["type"] == "metric"):
+        properties = widget["properties"]
+        assert properties["region"]
+        assert properties["period"] == 300
+        for line in properties["metrics"]:
+            assert len(line) >= 5, f"{properties['title']}: a metric without dimensions"
+            assert isinstance(line[-1], dict)
+
+
+def test_each_model_has_a_row_with_requests_latency_runs_and_scores() -> None:
+    titles = [w["properties"].get("title", "") for w in BODY["widgets"]]
+    assert len([t for t in titles if t.startswith("flights: ")]) == 4

@@ -1,0 +1,144 @@
+import json
+from typing import Any
+
+import pytest
+
+from infra.naming import Names
+from infra.retrain import RetrainPlan, retrain_definition
+from models.load import load
+from tests.infra import states
+from tests.infra.mocks import IMAGE
+from tests.infra.states import TaskError
+
+NAMES = Names(stack="dev", account_id="123456789012", region="eu-central-1")
+PLAN = RetrainPlan(
+    names=NAMES,
+    spec=load(["flights"])["flights"],
+    image=IMAGE,
+    role_arn="arn:role",
+    key_arn="arn:key",
+    topic_arn="arn:topic",
+    judge_arn="arn:judge",
+    code_uri="s3://artifacts/code/1/code.tar.gz",
+    spec_uri="s3://artifacts/specs/flights.json",
+    output_uri="s3://artifacts/training/flights",
+    tags={"project": "upkeep"},
+)
+GIVEN = {
+    "model": "flights",
+    "run_id": "0" * 20,
+    "manifest_uri": "s3://data/manifests/flights/1.json",
+    "rows": 100,
+    "files": 2,
+    "trigger": "data",
+}
+JOB = {
+    "TrainingJobName": "upkeep-dev-flights-1",
+    "TrainingJobArn": "arn:job",
+    "ModelArtifacts": {"S3ModelArtifacts": "s3://artifacts/training/flights/1/output/model.tar.gz"},
+}
+DECISION = {
+    "decision": "promote",
+    "reason": "better",
+    "approval": "Approved",
+    "model_data_url": "s3://artifacts/m",
+    "evaluation_uri": "s3://artifacts/e",
+    "metadata": {"run_id": "0" * 20},
+}
+
+
+def run(**fakes: Any) -> states.Run:
+    answers: dict[str, Any] = {
+        "describeEndpoint": {"EndpointConfigName": "c1"},
+        "describeEndpointConfig": {"ProductionVariants": [{"ModelName": "m1"}]},
+        "describeModel": {"ModelName": "m1", "PrimaryContainer": {"ModelDataUrl": "s3://artifacts/champion"}},
+        "createTrainingJob.sync": JOB,
+        "invoke": {"Payload": DECISION, "StatusCode": 200},
+        "createModelPackage": {"ModelPackageArn": "arn:package/1"},
+        "publish": {"MessageId": "1"},
+    } | fakes
+
+    def fake(answer: Any) -> states.Fake:
+        def call(_: dict[str, Any]) -> Any:
+            if isinstance(answer, Exception):
+                raise answer
+            return answer
+
+        return call
+
+    return states.execute(
+        retrain_definition(PLAN), GIVEN, {name: fake(answer) for name, answer in answers.items()}
+    )
+
+
+def test_every_state_is_reached_and_leads_somewhere() -> None:
+    assert states.faults(retrain_definition(PLAN)) == []
+
+
+def test_the_challenger_is_trained_beside_the_model_that_serves_now() -> None:
+    (job,) = run().called("createTrainingJob.sync")
+    channels = {c["ChannelName"]: c["DataSource"]["S3DataSource"] for c in job["InputDataConfig"]}
+    assert channels["champion"]["S3Uri"] == "s3://artifacts/champion"
+    assert channels["data"] == {
+        "S3DataType": "ManifestFile",
+        "S3Uri": GIVEN["manifest_uri"],
+        "S3DataDistributionType": "FullyReplicated",
+    }
+    assert job["TrainingJobName"] == "upkeep-dev-flights-" + "0" * 20
+    assert job["HyperParameters"]["run_id"] == "0" * 20
+    assert job["EnableNetworkIsolation"] is True
+    assert job["OutputDataConfig"]["KmsKeyId"] == "arn:key"
+    assert job["Tags"] == [{"Key": "project", "Value": "upkeep"}]
+
+
+def test_a_decision_is_registered_with_its_reason_and_ends_up_in_the_output() -> None:
+    done = run()
+    (package,) = done.called("createModelPackage")
+    assert package["ModelApprovalStatus"] == "Approved"
+    assert package["ModelPackageDescription"] == "better"
+    assert package["CustomerMetadataProperties"] == DECISION["metadata"]
+    assert package["ClientToken"] == "0" * 20
+    assert done.status == "SUCCEEDED"
+    assert done.output["decision"] == DECISION
+    assert done.output["model_package_arn"] == "arn:package/1"
+
+
+def test_a_refused_challenger_is_registered_as_rejected() -> None:
+    refused = DECISION | {"decision": "refuse", "approval": "Rejected", "reason": "worse"}
+    done = run(invoke={"Payload": refused})
+    assert done.called("createModelPackage")[0]["ModelApprovalStatus"] == "Rejected"
+    assert done.status == "SUCCEEDED"
+
+
+def test_the_words_of_a_failed_training_are_the_cause_of_the_failed_execution() -> None:
+    job = JOB | {"TrainingJobStatus": "Failed", "FailureReason": "AlgorithmError: column late is empty"}
+    done = run(**{"createTrainingJob.sync": TaskError("States.TaskFailed", json.dumps(job))})
+    assert (done.status, done.error) == ("FAILED", "TrainingFailed")
+    assert done.cause == (
+        "Training job upkeep-dev-flights-1 ended as Failed: AlgorithmError: column late is empty"
+    )
+    assert "AlgorithmError" in done.called("publish")[0]["Message"]
+    assert not done.called("createModelPackage")
+
+
+@pytest.mark.parametrize(
+    "cause", ["", "Rate exceeded", '{"TrainingJobStatus": "Stopped"}', '"FailureReason":']
+)
+def test_other_failures_of_the_training_keep_their_own_cause(cause: str) -> None:
+    done = run(**{"createTrainingJob.sync": TaskError("SageMaker.AmazonSageMakerException", cause)})
+    assert (done.status, done.error) == ("FAILED", "SageMaker.AmazonSageMakerException")
+    assert done.cause == cause
+
+
+@pytest.mark.parametrize(
+    "step", ["describeEndpoint", "describeEndpointConfig", "describeModel", "invoke", "createModelPackage"]
+)
+def test_a_step_that_fails_is_announced_and_fails_the_execution(step: str) -> None:
+    done = run(**{step: TaskError("Some.Error", "why")})
+    assert (done.status, done.error, done.cause) == ("FAILED", "Some.Error", "why")
+    assert "why" in done.called("publish")[0]["Message"]
+
+
+def test_a_failing_announcement_does_not_hide_what_failed() -> None:
+    done = run(invoke=TaskError("Lambda.Unknown", "why"), publish=TaskError("SNS.Error", "no"))
+    assert (done.error, done.cause) == ("Lambda.Unknown", "why")
