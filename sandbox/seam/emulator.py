@@ -10,6 +10,7 @@ from typing import Any
 from sandbox import calls
 from sandbox.seam.account import Account
 from sandbox.seam.alarms import Watch
+from sandbox.seam.deliveries import check_deliveries
 from sandbox.seam.guard import guard, teach_resources
 from sandbox.seam.internals import check, ministack
 from sandbox.seam.machines import extend_state_machines
@@ -94,6 +95,7 @@ def connect(account: Account, sagemaker: Any) -> Emulator:
     route_sagemaker()
     teach_resources()
     extend_state_machines(account.endpoint_url)
+    check_deliveries()
     app.SERVICE_HANDLERS["sagemaker"] = SageMakerHandler(sagemaker)
     for service in ("sagemaker", "lambda", "states", "events", "scheduler"):
         app.SERVICE_HANDLERS[service] = guard(service, app.SERVICE_HANDLERS[service])

@@ -9,6 +9,7 @@ from typing import Any, cast
 from sandbox import authorization, calls
 from sandbox.calls import Call
 from sandbox.lifecycle import ACCOUNT, REGION
+from sandbox.seam.deliveries import polling_problem
 from sandbox.seam.internals import ministack
 from sandbox.seam.roles import denial, role_denial, trusts
 from sandbox.seam.sagemaker import Answer, Handler, error_answer
@@ -92,6 +93,10 @@ def _unassumable(call: Call) -> Answer | None:
     for role in authorization.passed_roles(call):
         if not trusts(role.role_arn, role.service, authorization.source_arn(call, REGION, ACCOUNT)):
             return error_answer(role.error_code, authorization.cannot_assume(role))
+    if (call.service, call.operation) == ("lambda", "CreateEventSourceMapping"):
+        problem = polling_problem(call)
+        if problem is not None:
+            return error_answer("InvalidParameterValueException", problem)
     if call.service == "stepfunctions" and "definition" in call.params and "roleArn" in call.params:
         role_arn = str(call.params["roleArn"])
         for permission in authorization.managed_rule_permissions(

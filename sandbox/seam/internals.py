@@ -11,8 +11,8 @@ RELIED_ON = {
     "app": "app SERVICE_HANDLERS _collect_scripts _extract_s3_vhost_bucket",
     "core.iam_actions": """SERVICE_TO_IAM_NAMESPACE _BOTOCORE_SERVICE_MAP extract_resource_arn
         request_tag_context access_denied_response identity_denial_message""",
-    "core.iam_evaluator": """AuthError EvalContext enforce _conditions_met _action_matches
-        _service_principal_matches""",
+    "core.iam_evaluator": """AuthError EvalContext enforce evaluate_resource_policy pin_request_origin
+        _conditions_met _action_matches _resource_policy _service_principal_matches""",
     "core.lambda_runtime": "reset",
     "core.responses": "request_scope",
     "core.router": "SERVICE_PATTERNS detect_service extract_access_key_id",
@@ -20,9 +20,11 @@ RELIED_ON = {
         record_metric _evaluate_alarm _evaluate_all_alarms _evaluate_parent_alarms _dispatch_alarm_actions
         _dims_key _dims_from_list _stat_value _calc_stats""",
     "services.cloudwatch_logs": "_log_groups _create_log_group _create_log_stream _put_log_events",
-    "services.eventbridge": "_put_events",
+    "services.eventbridge": "_invoke_target _put_events",
     "services.iam": "_roles",
-    "services.sqs": "_queues",
+    "services.lambda_svc": "_functions",
+    "services.sns": "topic_policy_for_arn",
+    "services.sqs": "_queue_by_arn _queues",
     "services.stepfunctions": """_ExecutionError _emit_execution_status_event _execute_task _invoke_resource
         _state_machines _sdk_json_params _sdk_json_result _AWS_SDK_ERROR_PREFIX""",
     "services.sts": "register_session",

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any, cast
 
 from sandbox.authorization import Permission
-from sandbox.lifecycle import ACCOUNT, REGION
+from sandbox.lifecycle import ACCOUNT, HOST, REGION
 from sandbox.seam.internals import ministack
 
 
@@ -19,6 +19,7 @@ def in_account(function: Callable[[], Any]) -> Any:
     """Run outside any request, in the sandbox's account and region."""
 
     def scoped() -> Any:
+        ministack("core.iam_evaluator").pin_request_origin(HOST, True)  # services call each other over TLS
         with ministack("core.responses").request_scope(ACCOUNT, REGION):
             return function()
 

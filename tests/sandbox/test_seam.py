@@ -413,6 +413,131 @@ def test_an_event_is_put_when_the_machines_role_may(faked: Client) -> None:
     )
 
 
+# --------------------------------------------------------------------------------------------------- deliveries
+
+
+def queue(faked: Client, name: str, *statements: dict[str, Any], **attributes: str) -> tuple[str, str]:
+    """A queue's address and ARN; the statements are its policy."""
+    address: str = faked("sqs").create_queue(QueueName=name, Attributes=attributes)["QueueUrl"]
+    arn = f"arn:aws:sqs:{REGION}:{ACCOUNT}:{name}"
+    if statements:
+        document = policy(*[statement | {"Resource": arn} for statement in statements])
+        faked("sqs").set_queue_attributes(QueueUrl=address, Attributes={"Policy": document})
+    return address, arn
+
+
+def sender(service: str, source: str) -> dict[str, Any]:
+    return {
+        "Effect": "Allow",
+        "Principal": {"Service": service},
+        "Action": "sqs:SendMessage",
+        "Condition": {"ArnEquals": {"aws:SourceArn": source}},
+    }
+
+
+def received(faked: Client, address: str, wait: int) -> list[dict[str, Any]]:
+    messages: list[dict[str, Any]] = (
+        faked("sqs").receive_message(QueueUrl=address, WaitTimeSeconds=wait).get("Messages", [])
+    )
+    return messages
+
+
+def test_a_rule_delivers_to_a_queue_only_when_the_queue_lets_it(faked: Client) -> None:
+    rule = f"arn:aws:events:{REGION}:{ACCOUNT}:rule/fan"
+    addresses = {}
+    faked("events").put_rule(Name="fan", EventPattern='{"source": ["fan"]}')
+    for name, statements in {
+        "fan-open": [sender("events.amazonaws.com", rule)],
+        "fan-closed": [],
+        "fan-other": [sender("events.amazonaws.com", f"{rule}-other")],
+    }.items():
+        addresses[name], arn = queue(faked, name, *statements)
+        faked("events").put_targets(Rule="fan", Targets=[{"Id": name, "Arn": arn}])
+    faked("events").put_events(Entries=[{"Source": "fan", "DetailType": "x", "Detail": "{}"}])
+    assert len(received(faked, addresses["fan-open"], 5)) == 1
+    assert received(faked, addresses["fan-closed"], 0) == []
+    assert received(faked, addresses["fan-other"], 0) == []
+
+
+def test_a_rule_starts_a_machine_only_when_its_role_may(faked: Client) -> None:
+    task = {"Resource": "arn:aws:states:::aws-sdk:sagemaker:describeEndpoint"}
+    faked("events").put_rule(Name="starts", EventPattern='{"source": ["starts"]}')
+    machines = {}
+    for name in ("may", "may-not"):
+        machines[name] = machine(faked, f"started-{name}", task)
+        statements = [allow("states:StartExecution", machines[name])] if name == "may" else []
+        role = make_role(faked, f"starter-{name}", "events.amazonaws.com", *statements)
+        faked("events").put_targets(
+            Rule="starts", Targets=[{"Id": name, "Arn": machines[name], "RoleArn": role}]
+        )
+    faked("events").put_events(Entries=[{"Source": "starts", "DetailType": "x", "Detail": "{}"}])
+    states = faked("stepfunctions")
+    assert len(states.list_executions(stateMachineArn=machines["may"])["executions"]) == 1
+    assert states.list_executions(stateMachineArn=machines["may-not"])["executions"] == []
+
+
+@pytest.mark.parametrize("allowed", [True, False])
+def test_an_alarm_tells_a_topic_only_when_its_policy_lets_it(faked: Client, allowed: bool) -> None:
+    name = f"told-{allowed}".lower()
+    topic = faked("sns").create_topic(Name=name)["TopicArn"]
+    service = "cloudwatch.amazonaws.com" if allowed else "budgets.amazonaws.com"
+    statement = {
+        "Effect": "Allow",
+        "Principal": {"Service": service},
+        "Action": "sns:Publish",
+        "Resource": topic,
+    }
+    faked("sns").set_topic_attributes(
+        TopicArn=topic, AttributeName="Policy", AttributeValue=policy(statement)
+    )
+    address, arn = queue(faked, name, sender("sns.amazonaws.com", topic))
+    faked("sns").subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn)
+    metric = {"Namespace": "Upkeep", "MetricName": name}
+    faked("cloudwatch").put_metric_alarm(**alarm(name, AlarmActions=[topic], **metric))
+    faked("cloudwatch").set_alarm_state(AlarmName=name, StateValue="ALARM", StateReason="test")
+    assert len(received(faked, address, 2)) == allowed
+
+
+def polling(faked: Client, name: str, *statements: dict[str, Any], timeout: int = 30) -> None:
+    """A function that polls a queue whose messages stay hidden for 30 s."""
+    role = make_role(faked, name, "lambda.amazonaws.com", *statements)
+    faked("lambda").create_function(**function(role) | {"FunctionName": name, "Timeout": timeout})
+    _, arn = queue(faked, name)
+    faked("lambda").create_event_source_mapping(FunctionName=name, EventSourceArn=arn, Enabled=False)
+
+
+POLLING = allow(["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"], "*")
+
+
+def test_a_function_polls_a_queue_only_when_its_role_may(faked: Client) -> None:
+    with pytest.raises(ClientError, match="does not have permissions to call DeleteMessage on SQS"):
+        polling(faked, "half", allow("sqs:ReceiveMessage", "*"))
+    polling(faked, "whole", POLLING)
+
+
+def test_a_queue_that_takes_tls_only_can_be_polled(faked: Client) -> None:
+    insecure = {
+        "Effect": "Deny",
+        "Principal": "*",
+        "Action": "sqs:*",
+        "Condition": {"Bool": {"aws:SecureTransport": "false"}},
+    }
+    _, arn = queue(faked, "secure", insecure)
+    role = make_role(faked, "secure", "lambda.amazonaws.com", POLLING)
+    faked("lambda").create_function(**function(role) | {"FunctionName": "secure"})
+    mapping = faked("lambda").create_event_source_mapping(
+        FunctionName="secure", EventSourceArn=arn, Enabled=False
+    )
+    assert mapping["EventSourceArn"] == arn
+
+
+def test_messages_must_stay_hidden_as_long_as_the_function_may_run(faked: Client) -> None:
+    with pytest.raises(
+        ClientError, match="visibility timeout: 30 seconds is less than Function timeout: 31 seconds"
+    ):
+        polling(faked, "slow", POLLING, timeout=31)
+
+
 # ----------------------------------------------------------------------------------------------- alarm events
 
 
