@@ -1,3 +1,0 @@
-"""Promises that hold across the parts."""
-
-import tests.infra  # noqa: F401 - imports pulumi_aws without its warnings
