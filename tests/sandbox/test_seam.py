@@ -413,7 +413,7 @@ def test_an_event_is_put_when_the_machines_role_may(faked: Client) -> None:
     )
 
 
-# --------------------------------------------------------------------------------------------------- deliveries
+# ------------------------------------------------------------------------------------------------- deliveries
 
 
 def queue(faked: Client, name: str, *statements: dict[str, Any], **attributes: str) -> tuple[str, str]:
