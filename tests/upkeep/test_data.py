@@ -58,7 +58,7 @@ def test_two_files_of_one_name_would_overwrite_each_other(there, tmp_path, janua
     (tmp_path / "other").mkdir()
     twin = tmp_path / "other" / january.name
     twin.write_text("x")
-    with pytest.raises(UpkeepError, match="2013-01.csv: named twice"):
+    with pytest.raises(UpkeepError, match=r"2013-01\.csv: named twice"):
         data.plan(there, there.model(None), [january, twin])
 
 

@@ -105,7 +105,7 @@ def test_a_containers_4xx_is_an_answer_with_its_message():
 
 def test_an_endpoint_that_is_not_there_says_where_to_look():
     there = runtime(raising(missing("endpoint")))
-    with pytest.raises(UpkeepError, match="upkeep-dev-flights does not answer.*upkeep status"):
+    with pytest.raises(UpkeepError, match=r"upkeep-dev-flights does not answer.*upkeep status"):
         serving.predict(there, there.model(None), b"{}", serving.JSON)
 
 

@@ -1,0 +1,94 @@
+import json
+
+from tests.upkeep.fakes import RETRAIN, START, FakeClient, answering, refusal
+from tests.upkeep.test_runs import DECISION, described
+from tests.upkeep.test_serving import RUN_URL, package
+
+QUEUES = {"intake_queue_url": "http://queue/intake", "intake_dead_letters_url": "http://queue/dead"}
+
+
+def clients(alarms=(), waiting=0, dead=0, run=None, approval="Approved", **endpoint):
+    import io
+
+    def get_object(**_arguments):
+        return {"Body": io.BytesIO(json.dumps(DECISION).encode())}
+
+    def depth(QueueUrl, AttributeNames):  # noqa: N803 - boto3's own spelling
+        return {"Attributes": {AttributeNames[0]: str(dead if QueueUrl.endswith("dead") else waiting)}}
+
+    state = {"EndpointConfigName": "c", "EndpointStatus": "InService", "LastModifiedTime": START, **endpoint}
+    listed = (
+        {"executions": [{"executionArn": f"{RETRAIN}:0123", "name": "0123"}]}
+        if run is None or run
+        else {"executions": []}
+    )
+    return {
+        "sagemaker": FakeClient(
+            describe_endpoint=answering(state),
+            describe_endpoint_config=answering({"ProductionVariants": [{"ModelName": "m"}]}),
+            describe_model=answering({"PrimaryContainer": {"ModelDataUrl": RUN_URL}}),
+            list_model_packages=answering({"ModelPackageSummaryList": [{"ModelPackageArn": "arn:pkg/3"}]}),
+            describe_model_package=answering(package(ModelApprovalStatus=approval)),
+        ),
+        "stepfunctions": FakeClient(
+            list_executions=answering(listed), describe_execution=answering(run or described())
+        ),
+        "s3": FakeClient(
+            get_object=get_object,
+            list_objects_v2=answering({"Contents": [{"Key": "quarantine/flights/a.csv"}]}),
+        ),
+        "cloudwatch": FakeClient(describe_alarms=answering({"MetricAlarms": list(alarms)})),
+        "sqs": FakeClient(get_queue_attributes=depth),
+    }
+
+
+def test_it_shows_what_serves_the_last_decision_and_that_all_is_well(run):
+    said = run(["status"], QUEUES, **clients())
+    assert said.code == 0
+    assert "InService  version 3 (run 01234567)  2026-11-21 10:00:00" in said.out
+    assert "refuse" in said.out
+    assert "No alarm, no dead letter, nothing waiting." in said.out
+
+
+def test_json_has_the_same_facts(run):
+    (model,) = run(["status", "--json"], QUEUES, **clients()).data["models"]
+    assert (model["serving"]["version"], model["quarantined"]) == (3, 1)
+    assert model["last_run"]["decision"]["reason"] == "worse"
+
+
+def test_alarms_dead_letters_and_waiting_messages_are_shown(run):
+    alarm = {"AlarmName": "upkeep-dev-intake-dead", "StateValue": "ALARM", "StateReason": "1 > 0"}
+    said = run(["status"], QUEUES, **clients(alarms=[alarm], waiting=2, dead=1))
+    assert "ALARM upkeep-dev-intake-dead: 1 > 0" in said.out
+    assert "1 dead letters: see `upkeep logs --function intake`" in said.out
+    assert "2 messages in the intake queue" in said.out
+    assert "No alarm" not in said.out
+
+
+def test_a_failed_run_and_a_failed_endpoint_say_why(run):
+    failed = described(status="FAILED", error="TrainingFailed", cause="no rows")
+    said = run(["status"], QUEUES, **clients(run=failed, EndpointStatus="Failed", FailureReason="no ping"))
+    assert "flights: run 01234567 FAILED: no rows" in said.out
+    assert "flights: no ping" in said.out
+
+
+def test_a_version_that_waits_for_a_person_is_shown(run):
+    said = run(["status"], QUEUES, **clients(approval="PendingManualApproval"))
+    assert "flights: version 3 waits for approval." in said.out
+
+
+def test_a_refusal_of_aws_is_one_sentence(run):
+    found = clients()
+    found["cloudwatch"].answers["describe_alarms"] = lambda **_a: (_ for _ in ()).throw(
+        refusal("AccessDenied")
+    )
+    said = run(["status"], QUEUES, **found)
+    assert (said.code, said.out) == (1, "")
+    assert said.err.startswith("Error: AWS refused")
+
+
+def test_only_alarms_of_this_stack_are_asked_for(run):
+    found = clients()
+    run(["status"], QUEUES, **found)
+    (asked,) = found["cloudwatch"].asked("describe_alarms")
+    assert (asked["AlarmNamePrefix"], asked["StateValue"]) == ("upkeep-dev-", "ALARM")
