@@ -107,6 +107,10 @@ class SageMaker:
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._data, self._invoker.invoke, name, body, headers)
 
+    def counts(self) -> dict[str, int]:
+        """How many resources there are of each kind."""
+        return self._context.store.counts()
+
     def flush(self) -> None:
         """Send what is buffered (events, logs, metrics, captures) now."""
         self._context.events.flush()

@@ -77,6 +77,11 @@ class Store:
         with self.lock:
             return list(self._records[kind].values())
 
+    def counts(self) -> dict[str, int]:
+        """How many there are of each kind."""
+        with self.lock:
+            return {kind: len(records) for kind, records in self._records.items()}
+
     def add(self, kind: str, name: str, request: dict[str, Any], now: float) -> Record:
         """Store a new record with the request's tags; the caller has checked that the name is free."""
         with self.lock:

@@ -34,8 +34,8 @@ class Emulator:
     @property
     def sagemaker(self) -> dict[str, int]:
         """How many of each thing SageMaker holds."""
-        counts = getattr(self._sagemaker, "counts", None)
-        return counts() if counts is not None else {}
+        counts: dict[str, int] = self._sagemaker.counts()
+        return counts
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Serve one request."""

@@ -34,6 +34,9 @@ class FakeSageMaker:
     ) -> tuple[int, dict[str, str], bytes]:
         return 200, {"Content-Type": headers.get("content-type", "text/csv")}, name.encode() + b":" + body
 
+    def counts(self) -> dict[str, int]:
+        return {"training_job": len(self._jobs)}
+
     async def close(self) -> None:
         self._jobs.clear()
 

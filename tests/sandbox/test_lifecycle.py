@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import shlex
 import signal
@@ -281,6 +282,8 @@ def test_status_tells_what_runs(sandbox: SandboxInfo) -> None:
     result = cli("status", "--port", str(sandbox.port))
     assert result.exit_code == 0
     assert sandbox.url in result.output
+    counts = json.loads(cli("status", "--json", "--port", str(sandbox.port)).output)["sagemaker"]
+    assert counts.keys() >= {"training_job", "endpoint", "model_package"}
 
 
 def test_status_fails_when_nothing_runs(port: int) -> None:

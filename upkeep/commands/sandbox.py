@@ -96,6 +96,13 @@ def status(
         return
     typer.echo(f"Sandbox on {info.url}, process {info.pid}, log {info.log}.")
     typer.echo(f"Services: {', '.join(state['services'])}.")
+    held = [
+        f"{count} {kind.replace('_', ' ')}{'s' if count > 1 else ''}"
+        for kind, count in state["sagemaker"].items()
+        if count
+    ]
+    if held:
+        typer.echo(f"SageMaker holds {', '.join(held)}.")
 
 
 def _stay(info: lifecycle.SandboxInfo) -> None:
