@@ -58,13 +58,19 @@ def require(environment: Mapping[str, str], *names: str) -> list[str]:
     return [environment[name] for name in names]
 
 
-def is_missing(error: Exception) -> bool:
-    """Whether a botocore ClientError says that the object is not there.
+def is_missing(error: Exception, s3: Any, bucket: str, key: str, owner: str) -> bool:
+    """Whether reading an object failed because it is not there.
 
-    S3 says so only to callers with ``s3:ListBucket``; to others it answers 403:
-    https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html
+    S3 says 404 only to callers that may list the bucket as a whole; to one that may list some prefixes, as
+    our functions may, it can say 403. Then the listing of the key's own prefix tells.
+    https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadObject.html
     """
-    return code(error) in ("404", "NoSuchKey", "NotFound", "NoSuchVersion")
+    if code(error) in ("404", "NoSuchKey", "NotFound", "NoSuchVersion"):
+        return True
+    if code(error) not in ("403", "AccessDenied", "Forbidden"):
+        return False
+    listed = s3.list_objects_v2(Bucket=bucket, Prefix=key, MaxKeys=1, ExpectedBucketOwner=owner)
+    return key not in [item["Key"] for item in listed.get("Contents", [])]
 
 
 def code(error: Exception) -> str:

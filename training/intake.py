@@ -191,10 +191,11 @@ class Intake:
             metrics.emit(self._settings.prefix, model, counts)
 
     def _look(self, key: str) -> _Stored | None:
+        bucket = self._settings.data_bucket
         try:
-            head = self._s3.head_object(Bucket=self._settings.data_bucket, Key=key, **self._owner)
+            head = self._s3.head_object(Bucket=bucket, Key=key, **self._owner)
         except self._s3.exceptions.ClientError as error:
-            if is_missing(error):
+            if is_missing(error, self._s3, bucket, key, self._settings.place.account):
                 return None
             raise
         return _Stored(head.get("VersionId"), head["ETag"], head["ContentLength"], head["LastModified"])

@@ -56,7 +56,7 @@ def read_document(s3: Any, uri: str, name: str, *, bucket: str, owner: str) -> d
     try:
         answer = s3.get_object(Bucket=bucket, Key=key, ExpectedBucketOwner=owner)
     except s3.exceptions.ClientError as error:
-        if is_missing(error):
+        if is_missing(error, s3, bucket, key, owner):
             raise OutputError(f"{uri}: no such object; the training job wrote no output") from error
         raise
     if answer["ContentLength"] > MAX_ARCHIVE_BYTES:
@@ -95,7 +95,7 @@ def read_spec(s3: Any, model: str, *, bucket: str, owner: str) -> ModelSpec | No
     try:
         body = s3.get_object(Bucket=bucket, Key=key, ExpectedBucketOwner=owner)["Body"].read()
     except s3.exceptions.ClientError as error:
-        if is_missing(error):
+        if is_missing(error, s3, bucket, key, owner):
             return None
         raise
     return parse(json.loads(body), f"s3://{bucket}/{key}")

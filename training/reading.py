@@ -104,7 +104,7 @@ def _read_file(path: Path, folder: Path, spec: ModelSpec) -> Any:
 
 def _exact_floats(version: str) -> dict[str, Any]:
     """Make pandas read numbers as Python does, to the last bit; from version 3 on it does so by itself."""
-    return {"float_precision": "round_trip"} if int(version.partition(".")[0]) < 3 else {}  # noqa: PLR2004
+    return {"float_precision": "round_trip"} if int(version.partition(".")[0]) < 3 else {}
 
 
 def _booleans(series: Any, name: str) -> Any:
