@@ -56,7 +56,7 @@ def endpoint_alarms(endpoint: str, spec: ModelSpec) -> list[Alarm]:
         Alarm(
             key="endpoint-5xx",
             description=f"{endpoint} failed on {watch.max_server_errors} or more requests in 5 minutes",
-            section="endpoint-5xx",
+            section="endpoint-errors",
             namespace="AWS/SageMaker",
             metric="Invocation5XXErrors",
             dimensions=dimensions,
@@ -65,7 +65,7 @@ def endpoint_alarms(endpoint: str, spec: ModelSpec) -> list[Alarm]:
         Alarm(
             key="endpoint-4xx",
             description=f"{endpoint} refused {watch.max_client_errors} or more requests in 5 minutes",
-            section="endpoint-4xx",
+            section="endpoint-errors",
             namespace="AWS/SageMaker",
             metric="Invocation4XXErrors",
             dimensions=dimensions,
@@ -95,7 +95,7 @@ def machine_alarms(key: str, what: str, arn: pulumi.Input[str]) -> list[Alarm]:
         Alarm(
             key=f"{key}-{suffix}",
             description=f"{what} {words}; what served before serves on",
-            section=f"{key}-failed",
+            section="failed-executions",
             namespace="AWS/States",
             metric=metric,
             dimensions={"StateMachineArn": arn},

@@ -181,9 +181,9 @@ class Intake(pulumi.ComponentResource):
             storage.receive_copies("SortFiles", "data", "accepted/*", "quarantine/*"),
             storage.write("WriteManifest", "data", "manifests/*"),
             storage.remove("TakeFilesAway", "data", "incoming/*"),
-            storage.browse("ListFiles", "data", "incoming/", "accepted/"),
+            storage.browse("ListFiles", "data", "incoming/", "accepted/", tell_missing=True),
             storage.read("ReadSpecs", "artifacts", "specs/*"),
-            storage.browse("ListSpecs", "artifacts", "specs/"),
+            storage.browse("ListSpecs", "artifacts", "specs/", tell_missing=True),
             storage.encrypt(),
             Permission(sid="Retrain", actions=["states:StartExecution"], resources=machines),
         ]

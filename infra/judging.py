@@ -27,7 +27,7 @@ def judge_function(
             archive=archive,
             permissions=[
                 storage.read("ReadEvaluation", "artifacts", "training/*", "specs/*"),
-                storage.browse("ListEvaluation", "artifacts", "training/", "specs/"),
+                storage.browse("ListEvaluation", "artifacts", "training/", "specs/", tell_missing=True),
                 storage.write("WriteDecision", "artifacts", "decisions/*"),
                 storage.encrypt(),
             ],
@@ -70,7 +70,7 @@ def verify_function(names: Names, storage: Storage, archive: Path, log_retention
                     ],
                 ),
                 storage.read("ReadSample", "artifacts", "training/*"),
-                storage.browse("ListSample", "artifacts", "training/"),
+                storage.browse("ListSample", "artifacts", "training/", tell_missing=True),
                 storage.decrypt(),
             ],
             environment={

@@ -116,14 +116,24 @@ class Storage(pulumi.ComponentResource):
         """Delete objects; their versions stay until they expire."""
         return self._objects(sid, bucket, patterns, ["s3:DeleteObject"])
 
-    def browse(self, sid: str, bucket: str, *prefixes: str) -> Permission:
-        """List keys below prefixes. Without it a missing object is an AccessDenied and not a 404."""
+    def browse(self, sid: str, bucket: str, *prefixes: str, tell_missing: bool = False) -> Permission:
+        """List keys below prefixes.
+
+        Args:
+            sid: What it is for.
+            bucket: ``data`` or ``artifacts``.
+            prefixes: Where.
+            tell_missing: Whether reading an absent object is a 404 and not an AccessDenied. S3 asks for
+                ``s3:ListBucket`` then, in a request that has no prefix, so the condition must let those through:
+                https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html
+        """
         names = self._args.names
+        operator = "StringLikeIfExists" if tell_missing else "StringLike"
         return Permission(
             sid=sid,
             actions=["s3:ListBucket"],
             resources=[names.bucket_arn(names.bucket(bucket))],
-            conditions={"StringLike": {"s3:prefix": [f"{prefix}*" for prefix in prefixes]}},
+            conditions={operator: {"s3:prefix": [f"{prefix}*" for prefix in prefixes]}},
         )
 
     def decrypt(self) -> Permission:

@@ -36,6 +36,23 @@ _NAME_INPUT = {
 }
 
 
+# ARNs of the types whose form matters; the others get one of the usual form.
+_ARNS = {
+    "aws:iam/role:Role": f"arn:aws:iam::{ACCOUNT}:role/",
+    "aws:kms/key:Key": f"arn:aws:kms:{REGION}:{ACCOUNT}:key/",
+    "aws:lambda/function:Function": f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:",
+    "aws:s3/bucket:Bucket": "arn:aws:s3:::",
+    "aws:sfn/stateMachine:StateMachine": f"arn:aws:states:{REGION}:{ACCOUNT}:stateMachine:",
+    "aws:cloudwatch/logGroup:LogGroup": f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:",
+    "aws:cloudwatch/eventRule:EventRule": f"arn:aws:events:{REGION}:{ACCOUNT}:rule/",
+}
+
+
+def _arn(kind: str, name: str) -> str:
+    service = kind.split(":")[1].split("/")[0]
+    return _ARNS.get(kind, f"arn:aws:{service}:{REGION}:{ACCOUNT}:") + name
+
+
 @dataclass(frozen=True)
 class Resource:
     """One registration as the engine would see it: the provider's own property names, outputs resolved."""
@@ -62,15 +79,12 @@ class Recorder(mocks.Mocks):
         outputs = dict(args.inputs)
         physical = args.inputs.get(_NAME_INPUT.get(args.typ, "name"), args.name)
         if args.typ.startswith("aws:"):
-            service = args.typ.split(":")[1].split("/")[0]
-            outputs.setdefault("arn", f"arn:aws:{service}:{REGION}:{ACCOUNT}:{physical}")
+            outputs.setdefault("arn", _arn(args.typ, physical))
             outputs.setdefault("name", physical)
         if args.typ == "aws:kms/key:Key":
             outputs["keyId"] = f"id-of-{args.name}"
         if args.typ == "aws:sqs/queue:Queue":
             outputs["url"] = f"https://sqs.{REGION}.amazonaws.com/{ACCOUNT}/{physical}"
-        if args.typ == "aws:sfn/stateMachine:StateMachine":
-            outputs["arn"] = f"arn:aws:states:{REGION}:{ACCOUNT}:stateMachine:{physical}"
         return f"{physical}", outputs
 
     def call(self, args: mocks.MockCallArgs) -> tuple[dict[str, Any], list[tuple[str, str]]]:

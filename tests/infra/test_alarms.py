@@ -1,8 +1,12 @@
+import re
+from pathlib import Path
+
 import pytest
 
 from infra.alarms import RUNBOOK
 from tests.infra.mocks import ACCOUNT, REGION, deploy, standard
 
+ROOT = Path(__file__).parents[2]
 TOPIC = f"arn:aws:sns:{REGION}:{ACCOUNT}:upkeep-test-alerts"
 
 
@@ -13,6 +17,13 @@ def test_every_alarm_names_its_resource_what_silence_means_and_where_help_is(ala
     assert f"{RUNBOOK}#" in alarm["alarmDescription"]
     assert alarm["alarmActions"] == [TOPIC]
     assert alarm["okActions"] == [TOPIC]
+
+
+def test_the_runbook_has_the_heading_each_alarm_points_to() -> None:
+    headings = re.findall(r"^## (.+)$", (ROOT / RUNBOOK).read_text(), re.MULTILINE)
+    anchors = {heading.lower().replace(" ", "-") for heading in headings}
+    for alarm in standard().of("MetricAlarm"):
+        assert alarm["alarmDescription"].rpartition("#")[2] in anchors, alarm.name
 
 
 def test_the_thresholds_come_from_the_spec() -> None:

@@ -54,6 +54,13 @@ def test_intake_may_sort_files_and_start_retrainings_and_nothing_else() -> None:
     assert not any(action.startswith(("sagemaker:", "iam:")) for action in allowed)
 
 
+def test_a_file_that_is_gone_already_is_told_from_one_that_may_not_be_read() -> None:
+    for name in ("intake-intake-policy", "judge-policy", "release-policy"):
+        for statement in standard().policy(name)["Statement"]:
+            if "s3:ListBucket" in statement["Action"]:
+                assert list(statement["Condition"]) == ["StringLikeIfExists"], name
+
+
 def test_the_function_knows_its_stack() -> None:
     function = standard().one("Function", "intake-intake-function")
     assert function["handler"] == "training.intake.handler"
