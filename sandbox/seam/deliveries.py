@@ -16,6 +16,7 @@ from typing import Any
 from sandbox.authorization import Permission
 from sandbox.calls import Call
 from sandbox.lifecycle import ACCOUNT, REGION
+from sandbox.seam import encryption
 from sandbox.seam.internals import ministack
 from sandbox.seam.roles import role_denial
 
@@ -54,7 +55,17 @@ def service_may(principal: str, action: str, resource: str, source: str) -> bool
             "aws:principalisawsservice": "true",
         },
     )
-    return bool(evaluator.evaluate_resource_policy(found[0], context, service=principal).decision == "Allow")
+    allowed = evaluator.evaluate_resource_policy(found[0], context, service=principal).decision == "Allow"
+    return allowed and _may_use_key(principal, resource, source)
+
+
+def _may_use_key(principal: str, resource: str, source: str) -> bool:
+    """Whether a service may use the key a topic or queue is encrypted with; never one that AWS manages."""
+    key = encryption.resource_key(resource)
+    if key is None:
+        return True
+    arn = encryption.key_arn(key)
+    return arn is not None and all(service_may(principal, action, arn, source) for action in encryption.USE)
 
 
 def check_deliveries() -> None:

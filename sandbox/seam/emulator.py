@@ -11,6 +11,7 @@ from sandbox import calls
 from sandbox.seam.account import Account
 from sandbox.seam.alarms import Watch
 from sandbox.seam.deliveries import check_deliveries
+from sandbox.seam.encryption import guard_objects
 from sandbox.seam.guard import guard, teach_resources
 from sandbox.seam.internals import check, ministack
 from sandbox.seam.machines import extend_state_machines
@@ -96,7 +97,8 @@ def connect(account: Account, sagemaker: Any) -> Emulator:
     teach_resources()
     extend_state_machines(account.endpoint_url)
     check_deliveries()
+    guard_objects()
     app.SERVICE_HANDLERS["sagemaker"] = SageMakerHandler(sagemaker)
-    for service in ("sagemaker", "lambda", "states", "events", "scheduler"):
+    for service in ("sagemaker", "lambda", "states", "events", "scheduler", "sns", "sqs"):
         app.SERVICE_HANDLERS[service] = guard(service, app.SERVICE_HANDLERS[service])
     return Emulator(sagemaker, Watch())

@@ -9,6 +9,7 @@ from typing import Any, cast
 from sandbox import authorization, calls
 from sandbox.calls import Call
 from sandbox.lifecycle import ACCOUNT, REGION
+from sandbox.seam import encryption
 from sandbox.seam.deliveries import polling_problem
 from sandbox.seam.internals import ministack
 from sandbox.seam.roles import denial, role_denial, trusts
@@ -64,7 +65,11 @@ def guard(service: str, handler: Handler) -> Handler:
         call = _current(calls.botocore_name(service, path))
         if call is not None:
             access_key = ministack("core.router").extract_access_key_id(headers, query)
-            refused = _forbidden(service, call, access_key, headers) or _unassumable(call)
+            refused = (
+                _forbidden(service, call, access_key, headers)
+                or encryption.message_refusal(call, headers, query)
+                or _unassumable(call)
+            )
             if refused is not None:
                 return refused
         return await handler(method, path, headers, body, query)

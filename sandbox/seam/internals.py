@@ -22,8 +22,10 @@ RELIED_ON = {
     "services.cloudwatch_logs": "_log_groups _create_log_group _create_log_stream _put_log_events",
     "services.eventbridge": "_invoke_target _put_events",
     "services.iam": "_roles",
+    "services.kms": "_resolve_key",
     "services.lambda_svc": "_functions",
-    "services.sns": "topic_policy_for_arn",
+    "services.s3": "_bucket_default_sse_headers handle_request",
+    "services.sns": "_topic_by_arn_any_scope topic_policy_for_arn",
     "services.sqs": "_queue_by_arn _queues",
     "services.stepfunctions": """_ExecutionError _emit_execution_status_event _execute_task _invoke_resource
         _state_machines _sdk_json_params _sdk_json_result _AWS_SDK_ERROR_PREFIX""",

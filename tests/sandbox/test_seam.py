@@ -498,6 +498,79 @@ def test_an_alarm_tells_a_topic_only_when_its_policy_lets_it(faked: Client, allo
     assert len(received(faked, address, 2)) == allowed
 
 
+# ------------------------------------------------------------------------------------------------- encryption
+
+
+def key(faked: Client, *statements: dict[str, Any]) -> str:
+    """A key whose use the account's own policies decide, and the statements."""
+    root = {
+        "Effect": "Allow",
+        "Principal": {"AWS": f"arn:aws:iam::{ACCOUNT}:root"},
+        "Action": "kms:*",
+        "Resource": "*",
+    }
+    arn: str = faked("kms").create_key(Policy=policy(root, *statements))["KeyMetadata"]["Arn"]
+    return arn
+
+
+def test_an_object_under_a_key_needs_the_key_to_be_written_and_read(faked: Client, user: User) -> None:
+    arn = key(faked)
+    faked("s3").create_bucket(Bucket="under-a-key")
+    default = {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": arn}
+    faked("s3").put_bucket_encryption(
+        Bucket="under-a-key",
+        ServerSideEncryptionConfiguration={"Rules": [{"ApplyServerSideEncryptionByDefault": default}]},
+    )
+    objects = allow(["s3:PutObject", "s3:GetObject"], "arn:aws:s3:::under-a-key/*")
+    thing = {"Bucket": "under-a-key", "Key": "k"}
+    assert "kms:GenerateDataKey" in str(refusal(user(objects)("s3").put_object, **thing, Body=b"x"))
+    user(objects, allow("kms:GenerateDataKey", arn))("s3").put_object(**thing, Body=b"x")
+    assert f"kms:Decrypt on resource: {arn}" in str(refusal(user(objects)("s3").get_object, **thing))
+    through = {"kms:ViaService": f"s3.{REGION}.amazonaws.com"}
+    decrypt = allow("kms:Decrypt", arn, StringEquals=through)
+    assert user(objects, decrypt)("s3").get_object(**thing)["Body"].read() == b"x"
+
+
+def test_an_object_under_no_key_needs_none(faked: Client, user: User) -> None:
+    faked("s3").create_bucket(Bucket="under-no-key")
+    s3 = user(allow(["s3:PutObject", "s3:GetObject"], "arn:aws:s3:::under-no-key/*"))("s3")
+    s3.put_object(Bucket="under-no-key", Key="k", Body=b"x")
+    assert s3.get_object(Bucket="under-no-key", Key="k")["Body"].read() == b"x"
+
+
+def test_a_message_to_an_encrypted_topic_needs_the_key(faked: Client, user: User) -> None:
+    arn = key(faked)
+    topic = faked("sns").create_topic(Name="secret", Attributes={"KmsMasterKeyId": arn})["TopicArn"]
+    publish = allow("sns:Publish", topic)
+    assert "kms:GenerateDataKey" in str(refusal(user(publish)("sns").publish, TopicArn=topic, Message="m"))
+    user(publish, allow(["kms:GenerateDataKey", "kms:Decrypt"], arn))("sns").publish(
+        TopicArn=topic, Message="m"
+    )
+
+
+@pytest.mark.parametrize("allowed", [True, False])
+def test_a_rule_delivers_to_an_encrypted_queue_only_when_the_key_lets_it(
+    faked: Client, allowed: bool
+) -> None:
+    name = f"encrypted-{allowed}".lower()
+    statement = {
+        "Effect": "Allow",
+        "Principal": {"Service": "events.amazonaws.com"},
+        "Action": ["kms:GenerateDataKey", "kms:Decrypt"],
+        "Resource": "*",
+    }
+    arn = key(faked, *([statement] if allowed else []))
+    rule = f"arn:aws:events:{REGION}:{ACCOUNT}:rule/{name}"
+    faked("events").put_rule(Name=name, EventPattern=json.dumps({"source": [name]}))
+    address, queue_arn = queue(faked, name, sender("events.amazonaws.com", rule), KmsMasterKeyId=arn)
+    faked("events").put_targets(Rule=name, Targets=[{"Id": "1", "Arn": queue_arn}])
+    faked("events").put_events(Entries=[{"Source": name, "DetailType": "x", "Detail": "{}"}])
+    assert len(received(faked, address, 2)) == allowed
+
+
+# ---------------------------------------------------------------------------------------------------- polling
+
+
 def polling(faked: Client, name: str, *statements: dict[str, Any], timeout: int = 30) -> None:
     """A function that polls a queue whose messages stay hidden for 30 s."""
     role = make_role(faked, name, "lambda.amazonaws.com", *statements)

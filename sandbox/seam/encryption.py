@@ -1,0 +1,128 @@
+"""The key permissions that reading and writing encrypted things needs, which MiniStack does not ask for.
+
+Sources: "Using server-side encryption with AWS KMS keys"
+(https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingKMSEncryption.html), "Amazon SQS key management"
+(https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-key-management.html),
+"Managing Amazon SNS encryption keys" (https://docs.aws.amazon.com/sns/latest/dg/sns-key-management.html).
+Keys that AWS manages ask for no permission of people and roles, and let no other service in.
+"""
+
+# ruff: noqa: SLF001 - MiniStack's private names are what this package is for
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from typing import Any, cast
+
+from sandbox import calls
+from sandbox.authorization import Permission
+from sandbox.calls import Call
+from sandbox.lifecycle import REGION
+from sandbox.seam.internals import ministack
+from sandbox.seam.roles import denial
+from sandbox.seam.sagemaker import Answer
+
+_ALGORITHM = "x-amz-server-side-encryption"
+_KEY = "x-amz-server-side-encryption-aws-kms-key-id"
+_WRITES = ("PutObject", "CopyObject", "CreateMultipartUpload")
+_MESSAGES = {
+    ("sns", "Publish"): ("kms:GenerateDataKey", "kms:Decrypt"),
+    ("sqs", "SendMessage"): ("kms:GenerateDataKey", "kms:Decrypt"),
+    ("sqs", "SendMessageBatch"): ("kms:GenerateDataKey", "kms:Decrypt"),
+    ("sqs", "ReceiveMessage"): ("kms:Decrypt",),
+}
+USE = ("kms:GenerateDataKey", "kms:Decrypt")
+
+
+def guard_objects() -> None:
+    """Ask for kms:GenerateDataKey when an object is written under a key, and kms:Decrypt when it is read."""
+    s3 = ministack("services.s3")
+    handle = s3.handle_request
+
+    @functools.wraps(handle)
+    async def guarded(
+        method: str,
+        path: str,
+        headers: dict[str, str],
+        body: bytes,
+        query: dict[str, list[str]],
+        **options: Any,
+    ) -> Any:
+        call = calls.current.get()
+        if call is None or call.service != "s3":
+            return await handle(method, path, headers, body, query, **options)
+        if call.operation in _WRITES:
+            key = _written_under(headers, str(call.params.get("Bucket", "")))
+            refused = _refused(call, headers, query, key, ("kms:GenerateDataKey",))
+            if refused is not None:
+                return refused
+        answer = await handle(method, path, headers, body, query, **options)
+        if call.operation == "GetObject" and answer[0] < 300:
+            given = {name.lower(): value for name, value in answer[1].items()}
+            refused = _refused(call, headers, query, given.get(_KEY), ("kms:Decrypt",))
+            return answer if refused is None else refused
+        return answer
+
+    s3.handle_request = guarded
+
+
+def _written_under(headers: Mapping[str, str], bucket: str) -> str | None:
+    """The key an object will be encrypted with: the request's, or the bucket's default."""
+    asked = headers.get(_ALGORITHM)
+    if asked is None:
+        default = ministack("services.s3")._bucket_default_sse_headers(bucket)
+        return cast("str | None", default.get(_KEY))
+    return headers.get(_KEY) if asked.startswith("aws:kms") else None
+
+
+def message_refusal(call: Call, headers: Mapping[str, str], query: Mapping[str, list[str]]) -> Answer | None:
+    """A denial of the key of the topic or queue a message goes to or comes from."""
+    actions = _MESSAGES.get((call.service, call.operation))
+    if actions is None:
+        return None
+    return _refused(call, headers, query, resource_key(_message_arn(call)), actions)
+
+
+def _message_arn(call: Call) -> str:
+    if call.service == "sns":
+        return str(call.params.get("TopicArn") or call.params.get("TargetArn") or "")
+    owner, _, name = str(call.params.get("QueueUrl", "")).rpartition("/")
+    return f"arn:aws:sqs:{REGION}:{owner.rpartition('/')[2]}:{name}"
+
+
+def resource_key(arn: str) -> str | None:
+    """The key a topic or queue is encrypted with, as its owner named it; None when there is none."""
+    if ":sns:" in arn:
+        found = ministack("services.sns")._topic_by_arn_any_scope(arn)
+    else:
+        found = ministack("services.sqs")._queue_by_arn(arn) if ":sqs:" in arn else None
+    return (found["attributes"].get("KmsMasterKeyId") or None) if found else None
+
+
+def key_arn(key: str | None) -> str | None:
+    """The ARN of a key of the account's own; None for keys AWS manages, which ask for nothing."""
+    record = ministack("services.kms")._resolve_key(key) if key and "alias/aws/" not in key else None
+    return str(record["Arn"]) if record else None
+
+
+def _refused(
+    call: Call,
+    headers: Mapping[str, str],
+    query: Mapping[str, list[str]],
+    key: str | None,
+    actions: tuple[str, ...],
+) -> Answer | None:
+    arn = key_arn(key)
+    if arn is None:
+        return None
+    access_key = ministack("core.router").extract_access_key_id(headers, query)
+    through = (("kms:viaservice", f"{call.service}.{REGION}.amazonaws.com"),)
+    for action in actions:
+        message = denial(access_key, Permission(action, arn, through), "kms")
+        if message is not None:
+            refuse = ministack("core.iam_actions").access_denied_response
+            return cast(
+                "Answer", refuse(call.service, action, "", "", message=message, headers=dict(headers))
+            )
+    return None
