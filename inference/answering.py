@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
 
-from inference import codecs
+from inference import codecs, quick
 from inference.errors import RequestError
 from training.artifact import Model
 from training.sample import answers
@@ -32,6 +32,7 @@ class Answerer:
     def __init__(self, model: Model) -> None:
         spec = model.spec
         self._model = model
+        self._scores = quick.scorer(model)
         self._columns = codecs.Columns(model.encoder.names, (spec.time_column, spec.target))
         self._meta = {"model": spec.name, "model_version": model.run_id}
         self._headers = {CUSTOM_ATTRIBUTES: f"model={spec.name};run={model.run_id}"}
@@ -41,7 +42,7 @@ class Answerer:
         try:
             chosen = codecs.negotiate(accept)
             matrix = codecs.decode(body, content_type, self._columns, self._model.encoder)
-            predictions = answers(self._model, self._model.scores(matrix))
+            predictions = answers(self._model, self._scores(matrix))
             return Answer(
                 HTTPStatus.OK, chosen, codecs.ENCODERS[chosen](predictions, self._meta), self._headers
             )

@@ -80,7 +80,7 @@ def test_a_refusal_is_json_with_its_status_and_the_models_version(
 
 def test_a_model_that_fails_is_a_500_whose_reason_is_only_in_the_log(model, caplog):
     class Broken:
-        spec, encoder, run_id = model.spec, model.encoder, "r"
+        spec, encoder, estimator, run_id = model.spec, model.encoder, None, "r"
 
         def scores(self, _matrix):
             raise ZeroDivisionError("secret")
