@@ -22,6 +22,7 @@ from upkeep.runs import Step
 MARKS = {"done": ("✔", "green"), "failed": ("✘", "red"), "running": ("…", "cyan"), "refused": ("!", "yellow")}
 _REFRESH_PER_SECOND = 8
 _WIDTH = 30
+_NOTICEABLE_SECONDS = 0.5
 
 
 @dataclass(frozen=True)
@@ -40,10 +41,10 @@ def rows(progress: Progress, now: datetime) -> list[Row]:
     if progress.run is not None:
         about = f"Retraining {progress.run.short}"
         shown.append(Row(about, detail=f"{progress.run.rows:,} rows" if progress.run.rows else ""))
-        shown += [_step_row(step, now) for step in progress.steps]
+        shown += [_step_row(step, now) for step in progress.steps if _worth_showing(step, now)]
     if progress.release is not None and progress.package is not None:
         shown.append(Row(f"Release of version {progress.package.version}"))
-        shown += [_step_row(step, now) for step in progress.release_steps]
+        shown += [_step_row(step, now) for step in progress.release_steps if _worth_showing(step, now)]
     return shown
 
 
@@ -108,6 +109,11 @@ class FollowView:
             detail = f"  {row.detail}" if row.detail else ""
             lead = f"  {MARKS[row.mark][0]} " if row.mark else ""
             self._out.print(Text(f"{lead}{row.name}{took}{detail}"))
+
+
+def _worth_showing(step: Step, now: datetime) -> bool:
+    """Tasks, what failed, and what takes its time; not the many states that only decide or count."""
+    return step.kind == "Task" or step.status == "failed" or step.seconds(now) >= _NOTICEABLE_SECONDS
 
 
 def _file_row(upload: data.Upload) -> Row:

@@ -36,9 +36,13 @@ class Step:
     Attributes:
         name: The state's name.
         status: `running`, `done` or `failed`.
-        started: When it was entered.
-        ended: When it was left.
-        message: Why it failed, or what it does just now.
+        started: When it was entered first.
+        ended: When it was left last.
+        visits: How often it was entered; a waiting loop comes by many times.
+        spent_seconds: Time in it during the visits that are over.
+        entered: When the present visit began; None while it is elsewhere.
+        message: Why it failed.
+        kind: The state's type: Task, Choice, Wait, Pass.
     """
 
     name: str
@@ -46,10 +50,33 @@ class Step:
     started: datetime
     ended: datetime | None = None
     message: str = ""
+    kind: str = ""
+    visits: int = 1
+    spent_seconds: float = 0.0
+    entered: datetime | None = None
 
     def seconds(self, now: datetime) -> float:
-        """How long it took, or takes so far."""
-        return ((self.ended or now) - self.started).total_seconds()
+        """How long it took, or takes so far; in a loop, all visits together."""
+        return self.spent_seconds + ((now - self.entered).total_seconds() if self.entered else 0.0)
+
+    def to_json(self, now: datetime) -> dict[str, Any]:
+        """The step as `--json` prints it."""
+        return {
+            "name": self.name,
+            "kind": self.kind,
+            "status": self.status,
+            "started": iso(self.started),
+            "ended": iso(self.ended),
+            "visits": self.visits,
+            "seconds": round(self.seconds(now), 3),
+            "message": self.message,
+        }
+
+    def left(self, at: datetime, status: str, message: str = "") -> Step:
+        """The step once a visit is over."""
+        return replace(
+            self, status=status, ended=at, entered=None, spent_seconds=self.seconds(at), message=message
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -152,9 +179,8 @@ def parse_decision(data: Mapping[str, Any]) -> Decision:
 
 
 def parse_steps(events: Iterable[Mapping[str, Any]]) -> list[Step]:
-    """The states an execution went through, oldest first, from its history.
+    """The states an execution went through, oldest first, from its history; a state that repeats is one step.
 
-    A state that repeats in a wait loop is one step that lasts from its first entry to its last exit.
     Source: https://docs.aws.amazon.com/step-functions/latest/apireference/API_HistoryEvent.html
     """
     steps: dict[str, Step] = {}
@@ -164,20 +190,20 @@ def parse_steps(events: Iterable[Mapping[str, Any]]) -> list[Step]:
         if kind.endswith("StateEntered"):
             current = event["stateEnteredEventDetails"]["name"]
             known = steps.get(current)
-            steps[current] = (
-                replace(known, status="running", ended=None)
-                if known
-                else Step(name=current, status="running", started=at)
-            )
+            if known:
+                steps[current] = replace(
+                    known, status="running", ended=None, entered=at, visits=known.visits + 1
+                )
+            else:
+                state = kind.removesuffix("StateEntered")
+                steps[current] = Step(name=current, status="running", started=at, entered=at, kind=state)
         elif kind.endswith("StateExited"):
             name = event["stateExitedEventDetails"]["name"]
             if name in steps:
-                steps[name] = replace(steps[name], status="done", ended=at)
+                steps[name] = steps[name].left(at, "done")
         elif kind in ("ExecutionFailed", "ExecutionTimedOut", "ExecutionAborted") and current in steps:
             details: Mapping[str, Any] = next((v for k, v in event.items() if k.endswith("EventDetails")), {})
-            steps[current] = replace(
-                steps[current], status="failed", ended=at, message=readable_cause(details.get("cause"))
-            )
+            steps[current] = steps[current].left(at, "failed", readable_cause(details.get("cause")))
     return list(steps.values())
 
 

@@ -16,7 +16,7 @@ from upkeep.runs import Clients
 
 SEED_VERSION = 0
 VARIANT = "AllTraffic"
-CSV, JSON, JSON_LINES = "text/csv", "application/json", "application/jsonlines"
+CSV, JSON = "text/csv", "application/json"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,15 +86,16 @@ class Answer:
         return self.status < 400
 
     def predictions(self) -> list[Any]:
-        """The predictions as data, one per row."""
+        """The predictions as data, one per row; the body says what it is when the content type does not."""
         said = self.body.decode("utf-8", "replace").strip()
-        if self.content_type.startswith(JSON) and not self.content_type.startswith(JSON_LINES):
+        if self.content_type.startswith(CSV):
+            return said.splitlines()
+        try:
             data = json.loads(said)
-            found = data.get("predictions", data) if isinstance(data, dict) else data
-            return list(found) if isinstance(found, list) else [found]
-        if self.content_type.startswith((JSON_LINES, "application/x-jsonlines")):
+        except ValueError:
             return [json.loads(line) for line in said.splitlines() if line]
-        return said.splitlines()
+        found = data.get("predictions", data) if isinstance(data, dict) else data
+        return list(found) if isinstance(found, list) else [found]
 
 
 def read_serving(context: Clients, model: ModelOutputs, packages: list[Package] | None = None) -> Serving:

@@ -115,6 +115,7 @@ def test_an_endpoint_that_is_not_there_says_where_to_look():
         (b"[0.1, 0.2]", "application/json", [0.1, 0.2]),
         (b'{"score": 1}\n{"score": 2}\n', "application/jsonlines", [{"score": 1}, {"score": 2}]),
         (b"0.1\n0.2\n", "text/csv", ["0.1", "0.2"]),
+        (b'{"predictions": [1]}', "application/x-amz-json-1.1", [1]),
     ],
 )
 def test_predictions_are_read_in_every_content_type(body, content_type, predictions):
