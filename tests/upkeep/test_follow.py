@@ -60,7 +60,7 @@ class Script:
         return self.run
 
     def steps(self, run):
-        return [Step(name="Train", status="done", started=START, ended=START + SECOND)]
+        return [Step(name="Train", status="done", started=START, ended=START + SECOND, spent_seconds=1)]
 
     def package(self, run):
         return self.version

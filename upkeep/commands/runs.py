@@ -65,11 +65,8 @@ def show_run(
     found = reading.find_run(there, there.model(model), run)
     steps = reading.steps_of(there, found.arn)
     if as_json:
-        listed = [
-            {"name": s.name, "status": s.status, "started": s.started, "ended": s.ended, "message": s.message}
-            for s in steps
-        ]
-        render.show_json({**found.to_json(), "steps": listed})
+        now = datetime.now(UTC)
+        render.show_json({**found.to_json(), "steps": [step.to_json(now) for step in steps]})
         return
     show_one(found, steps, render.console(), datetime.now(UTC))
 
