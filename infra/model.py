@@ -13,7 +13,6 @@ training can be repaired and repeated: the repaired job has another name than th
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +26,7 @@ from infra.permissions import Permission, policy_document, trust_policy
 from infra.release import data_capture
 from infra.storage import Storage
 from models.spec import ModelSpec
+from training.manifest import Manifest
 
 # Every input that can change; `tags` alone stay Pulumi's.
 _SEED_IS_MADE_ONCE = {
@@ -75,14 +75,6 @@ class Seed:
     def key(self, model: str) -> str:
         """Where the intake would have put the file."""
         return f"accepted/{model}/{hashlib.sha256(self.content).hexdigest()[:16]}-{self.name}"
-
-
-def manifest(bucket: str, keys: Sequence[str]) -> str:
-    """A data manifest in SageMaker's own format.
-
-    https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_S3DataSource.html
-    """
-    return json.dumps([{"prefix": f"s3://{bucket}/"}, *sorted(keys)], separators=(",", ":"))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -172,16 +164,14 @@ class Model(pulumi.ComponentResource):
     def _upload(self) -> list[aws.s3.BucketObjectv2]:
         args = self._args
         self._seed_key = args.seed.key(args.spec.name)
-        text = manifest(args.names.bucket("data"), [self._seed_key])
-        self._manifest_key = (
-            f"manifests/{args.spec.name}/{hashlib.sha256(text.encode()).hexdigest()[:20]}.json"
-        )
+        listed = Manifest.of(args.names.bucket("data"), [self._seed_key])
+        self._manifest_key = listed.key(args.spec.name)
         data, artifacts = args.storage.data, args.storage.artifacts
         spec = self._object("spec", artifacts, self.spec_key, args.spec.to_json())
         seed = self._object(
             "seed", data, self._seed_key, args.seed.content.decode(), "text/csv", args.seed.facts
         )
-        return [spec, seed, self._object("manifest", data, self._manifest_key, text)]
+        return [spec, seed, self._object("manifest", data, self._manifest_key, listed.body)]
 
     def _object(
         self,

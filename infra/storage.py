@@ -124,7 +124,7 @@ class Storage(pulumi.ComponentResource):
             bucket: ``data`` or ``artifacts``.
             prefixes: Where.
             tell_missing: Whether reading an absent object is a 404 and not an AccessDenied. S3 asks for
-                ``s3:ListBucket`` then, in a request that has no prefix, so the condition must let those through:
+                ``s3:ListBucket`` then, in a request without a prefix, which the condition must let through:
                 https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html
         """
         names = self._args.names
