@@ -104,14 +104,15 @@ def start(
     """
     directory = _claim(port, note)
     log: IO[str] | None = None
+    process: subprocess.Popen[bytes] | None = None
     try:
         log = _open_log(directory)
         process = _spawn(port, directory, detach=detach, wait_scale=wait_scale)
         info = SandboxInfo(pid=process.pid, port=port, url=f"http://{HOST}:{port}", run_dir=directory)
         _await_ready(info, process, timeout_seconds, log)
     except BaseException:
-        if (running := find(port)) is not None:
-            _end(running.pid)
+        if process is not None:
+            _end(process.pid)
         shutil.rmtree(directory, ignore_errors=True)
         raise
     finally:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
+import re
 import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -61,18 +62,20 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     class OneSandbox(LoadGroupScheduling):  # type: ignore[misc]
         def _split_scope(self, nodeid: str) -> str:
             path = nodeid.partition("::")[0]
-            markers = _markers(config.rootpath / path)
-            if "mark.sandbox" in markers:
-                return "sandbox"
-            return path if "mark.image" in markers else str(super()._split_scope(nodeid))
+            return _group(config.rootpath / path, path) or str(super()._split_scope(nodeid))
 
     return OneSandbox(config, log)
 
 
 @functools.cache
-def _markers(path: Path) -> frozenset[str]:
+def _group(path: Path, name: str) -> str | None:
+    """The group a whole file goes into: the one it names, the shared sandbox's, its own, or none."""
     text = path.read_text(encoding="utf-8")
-    return frozenset(marker for marker in ("mark.sandbox", "mark.image") if marker in text)
+    if named := re.search(r'^pytestmark = .*xdist_group\("(\w+)"\)', text, re.MULTILINE):
+        return named[1]
+    if "mark.sandbox" in text:
+        return "sandbox"
+    return name if "mark.image" in text else None
 
 
 @pytest.fixture(scope="session")

@@ -24,7 +24,8 @@ from tests.conftest import free_port
 from tests.sandbox.conftest import client, trust
 from upkeep.commands import sandbox as command
 
-pytestmark = pytest.mark.sandbox
+# Nearly all start one of their own, so they run beside the files that use the shared one.
+pytestmark = [pytest.mark.sandbox, pytest.mark.xdist_group("lifecycle")]
 
 linux_only = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs the kernel's help")
 HANDLER = "import time\ndef handler(event, context):\n    time.sleep(event['seconds'])\n    return 'done'\n"

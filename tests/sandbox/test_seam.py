@@ -11,7 +11,8 @@ from botocore.exceptions import ClientError
 from sandbox.lifecycle import ACCOUNT, REGION
 from tests.sandbox.conftest import PREFIX, Client, allow, make_role, policy, trust
 
-pytestmark = pytest.mark.sandbox
+# Its sandbox is another one than the shared, so it runs beside the files that use that.
+pytestmark = [pytest.mark.sandbox, pytest.mark.xdist_group("faked")]
 
 SAGEMAKER = "sagemaker.amazonaws.com"
 IMAGE = "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-scikit-learn:1.9-0-cpu-py3"
