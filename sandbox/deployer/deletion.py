@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 
 from . import urns
 from .engine import Engine, ResourceFailedError
 from .events import Op, Step
 from .state import Resource
+
+
+def delete_condemned(engine: Engine) -> None:
+    """Finish the replacements of an earlier run: delete what it left for deletion.
+
+    What cannot go yet, because something still uses it, is tried again at the end of the run.
+    """
+    for item in reversed(engine.checkpoint.base()):
+        if item.delete and not engine.cancelled.is_set():
+            with contextlib.suppress(ResourceFailedError):
+                engine.delete(item)
 
 
 def delete_leftovers(engine: Engine) -> None:
@@ -64,7 +76,7 @@ class _Deletion:
 
     def _delete(self, item: Resource) -> None:
         step = Step(Op.DELETE, item.urn, item.parent, custom=item.custom)
-        if item.delete or item.pending_replacement:
+        if item.delete or (item.pending_replacement and self._engine.registered(item.urn)):
             step.reason = "replaced"
         if item.deleted_with in self._going:
             item.retain_on_delete = True

@@ -51,7 +51,12 @@ class _Plan:
     provider: Provider | None
     difference: Difference = field(default_factory=Difference)
     doomed: list[Resource] = field(default_factory=list)
+    users: list[threading.Event] = field(default_factory=list)
     wait_for: threading.Event | None = None
+
+    @property
+    def old_is_gone(self) -> bool:
+        return self.old is None or self.old.pending_replacement
 
 
 class Engine:
@@ -85,6 +90,7 @@ class Engine:
         self._old = {item.urn: item for item in checkpoint.resources() if not item.delete}
         self._renamed: dict[str, str] = {}
         self._doomed: dict[str, threading.Event] = {}
+        self._ended: dict[str, threading.Event] = {}
 
     # -- what the program asks for ---------------------------------------------------------------------
 
@@ -98,7 +104,11 @@ class Engine:
                 self._enter(urn)
                 plan = self._plan(urn, goal)
                 self.steps.append(plan.step)
-            self._execute(plan)
+                ended = self._ended[urn] = threading.Event()
+            try:
+                self._execute(plan)
+            finally:
+                ended.set()
         except ResourceFailedError as error:
             self.fail(urn, str(error))
             return Outcome(urn, "fail")
@@ -243,6 +253,11 @@ class Engine:
                 item.pending_replacement = self.dry_run or item.pending_replacement
             for item in plan.doomed:
                 self._doomed[item.urn] = threading.Event()
+            plan.users = [
+                self._ended[urn]
+                for urn, item in self._old.items()
+                if urn in self._ended and urn != old.urn and old.urn in item.references()
+            ]
         plan.new.id = "" if self.dry_run else plan.new.id
 
     def _dependents_to_replace(self, root: Resource) -> list[Resource]:
@@ -267,6 +282,27 @@ class Engine:
                 gone.add(item.urn)
                 doomed.append(item)
         return doomed[::-1]
+
+    def _with_condemned(self, root: Resource, doomed: list[Resource]) -> list[Resource]:
+        """Return `doomed` with the replaced resources that still use `root`, users first."""
+        base = self.checkpoint.base()
+        wanted, gone = set(map(id, doomed)), {root.urn}
+        for item in base:
+            if item.delete and gone & item.references():
+                wanted.add(id(item))
+                gone.add(item.urn)
+        return [item for item in reversed(base) if id(item) in wanted]
+
+    def _settle_users(self, plan: _Plan) -> None:
+        """Wait for what stops using a resource in this run, then see what of it is left to delete first.
+
+        An operation waits for ones that were planned before it only, so they never wait for each other.
+        """
+        assert plan.old is not None
+        for event in plan.users:
+            event.wait()
+        with self._planning:
+            plan.doomed = self._with_condemned(plan.old, plan.doomed)
 
     def _reread(self, old: Resource, provider: Provider, subject: Subject) -> Resource | None:
         present = self._guard(lambda: provider.read(subject, plain(old.inputs)))
@@ -423,6 +459,8 @@ class Engine:
         if self.dry_run:
             self._foresee(plan)
             return
+        if plan.step.op is Op.REPLACE and plan.step.delete_first and not plan.old_is_gone:
+            self._settle_users(plan)
         with self._slots:
             if self.halted:
                 raise ResourceFailedError("not started: another resource failed")
@@ -495,13 +533,13 @@ class Engine:
         if plan.step.delete_first and plan.old is not None:
             try:
                 for item in plan.doomed:
-                    self.delete(item, replacing=True)
-                    self._doomed[item.urn].set()
+                    self.delete(item, replacing=not item.delete)
                 if not plan.old.pending_replacement:
                     self.delete(plan.old, replacing=True)
             finally:
                 for item in plan.doomed:
-                    self._doomed[item.urn].set()
+                    if item.urn in self._doomed:
+                        self._doomed[item.urn].set()
         self._create(plan)
 
     def delete(self, resource: Resource, *, replacing: bool = False) -> None:

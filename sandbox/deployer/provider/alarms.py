@@ -11,7 +11,7 @@ from . import schema, wire
 from .aws import Call, found, gone
 from .kinds import Kind, Naming, again, names
 
-_MISSING = ("ResourceNotFound", "ResourceNotFoundException")
+_MISSING = ("ResourceNotFound", "ResourceNotFoundException", "DashboardNotFoundError")
 
 _METRIC = names(
     "actionsEnabled alarmActions alarmDescription comparisonOperator datapointsToAlarm dimensions "
@@ -268,10 +268,16 @@ def _read_dashboard(call: Call, id_: str, _inputs: Properties) -> Properties | N
     }
 
 
+def _create_dashboard(call: Call, inputs: Properties) -> str:
+    if _read_dashboard(call, inputs["dashboardName"], inputs) is not None:
+        raise ProviderError(f"PutDashboard: a dashboard {inputs['dashboardName']} exists already")
+    return _put_dashboard(call, inputs)
+
+
 DASHBOARD = Kind(
     type="aws:cloudwatch/dashboard:Dashboard",
     properties=names("dashboardBody dashboardName region"),
-    create=_put_dashboard,
+    create=_create_dashboard,
     read=_read_dashboard,
     update=again(_put_dashboard),
     delete=lambda call, id_, _inputs: gone(

@@ -89,6 +89,7 @@ class Call:
     subject: Subject
     tags: Mapping[str, str] = field(default_factory=dict)
     id: str = ""
+    timeout_seconds: float | None = None
 
     def client(self, service: str) -> Any:
         """Return the client of a service."""
@@ -101,7 +102,7 @@ class Call:
 
     def seconds(self, default: float) -> float:
         """Return how long to wait: the resource's custom timeout or the type's default."""
-        return self.subject.timeout_seconds or default
+        return self.timeout_seconds or default
 
     def tag_list(self) -> list[dict[str, str]]:
         """Return the tags as most services take them."""

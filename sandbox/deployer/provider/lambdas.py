@@ -47,17 +47,19 @@ wire.RENAMES.update(
 
 def _code_request(inputs: Properties) -> dict[str, Any]:
     code = inputs.get("code")
+    request: dict[str, Any] = {}
     if isinstance(code, Archive):
-        return {"ZipFile": code.zipped()}
-    if isinstance(code, Asset):
-        return {"ZipFile": code.read()}
+        request["ZipFile"] = code.zipped()
+    elif isinstance(code, Asset):
+        request["ZipFile"] = code.read()
     keys = {
         "s3Bucket": "S3Bucket",
         "s3Key": "S3Key",
         "s3ObjectVersion": "S3ObjectVersion",
         "imageUri": "ImageUri",
+        "sourceKmsKeyArn": "SourceKMSKeyArn",
     }
-    return {member: inputs[key] for key, member in keys.items() if inputs.get(key)}
+    return {**request, **{member: inputs[key] for key, member in keys.items() if inputs.get(key)}}
 
 
 def _create_function(call: Call, inputs: Properties) -> str:
@@ -308,6 +310,7 @@ wire.RENAMES.update(
         ("UpdateEventSourceMappingRequest", "kmsKeyArn"): "KMSKeyArn",
         ("EventSourceMappingConfiguration", "kmsKeyArn"): "KMSKeyArn",
         ("EventSourceMappingConfiguration", "arn"): "EventSourceMappingArn",
+        ("OnFailure", "destinationArn"): "Destination",
     }
 )
 

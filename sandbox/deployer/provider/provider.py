@@ -12,6 +12,7 @@ from botocore.exceptions import BotoCoreError, ClientError, ReadTimeoutError
 
 from sandbox.deployer import paths, urns
 from sandbox.deployer.events import Change
+from sandbox.deployer.goal import seconds
 from sandbox.deployer.interface import (
     Checked,
     CheckFailure,
@@ -150,7 +151,7 @@ class AwsProvider:
     def create(self, subject: Subject, inputs: Properties) -> tuple[str, Properties]:
         """Create, then read back."""
         kind = self._kind(subject.type)
-        call = self._call(subject, kind, inputs)
+        call = self._call(subject, kind, inputs, "create")
         try:
             call.created(kind.create(call, inputs))
             return call.id, self._outputs(kind, call, inputs)
@@ -198,7 +199,7 @@ class AwsProvider:
     def update(self, subject: Subject, old: Properties, outputs: Properties, new: Properties) -> Properties:
         """Change in place, then read back."""
         kind = self._kind(subject.type)
-        call = self._call(subject, kind, new)
+        call = self._call(subject, kind, new, "update")
         call.id = subject.id
         before = {**old, "tagsAll": outputs.get("tagsAll") or {}}
         after = {**new, "tagsAll": dict(call.tags)}
@@ -215,7 +216,7 @@ class AwsProvider:
     def delete(self, subject: Subject, inputs: Properties, outputs: Properties) -> None:
         """Delete; a resource that is gone is no error."""
         kind = self._kind(subject.type)
-        call = self._call(subject, kind, inputs)
+        call = self._call(subject, kind, inputs, "delete")
         try:
             kind.delete(call, subject.id, {**outputs, **inputs})
         except (ClientError, BotoCoreError) as error:
@@ -245,8 +246,11 @@ class AwsProvider:
             )
         return kind
 
-    def _call(self, subject: Subject, kind: Kind, inputs: Properties) -> Call:
-        return Call(self.aws, subject, self._all_tags(inputs) if kind.tags else {})
+    def _call(self, subject: Subject, kind: Kind, inputs: Properties, operation: str = "") -> Call:
+        """Return the call; without `custom_timeouts` a type's own `timeouts` block counts."""
+        own = (inputs.get("timeouts") or {}).get(operation)
+        limit = subject.timeout_seconds or (seconds(own) if own else None)
+        return Call(self.aws, subject, self._all_tags(inputs) if kind.tags else {}, timeout_seconds=limit)
 
     def _all_tags(self, inputs: Properties) -> Any:
         tags = inputs.get("tags")

@@ -132,7 +132,10 @@ GROUP = Kind(
 # -- training job ------------------------------------------------------------------------------------
 
 _JOB = names(
-    "algorithmSpecification checkpointConfig enableInterContainerTrafficEncryption enableManagedSpotTraining "
+    "algorithmSpecification checkpointConfig debugHookConfig debugRuleConfigurations infraCheckConfig "
+    "mlflowConfig modelPackageConfig profilerConfig profilerRuleConfigurations remoteDebugConfig "
+    "serverlessJobConfig sessionChainingConfig tensorBoardOutputConfig "
+    "enableInterContainerTrafficEncryption enableManagedSpotTraining "
     "enableNetworkIsolation environment experimentConfig hyperParameters inputDataConfigs outputDataConfig "
     "resourceConfig retryStrategy roleArn stoppingCondition trainingJobName vpcConfig"
 )
@@ -184,7 +187,8 @@ def _delete_job(call: Call, id_: str, _inputs: Properties) -> None:
 
 JOB = Kind(
     type="aws:sagemaker/trainingJob:TrainingJob",
-    properties=_JOB | names("region tags"),
+    local=names("timeouts"),
+    properties=_JOB | names("region tags timeouts"),
     create=_create_job,
     read=_read_job,
     update=lambda call, id_, old, new: _update_arn(call, "training-job", id_, old, new),

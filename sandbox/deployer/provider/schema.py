@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import functools
 import importlib
 import inspect
 import keyword
+import threading
+import time
 import typing
 from collections import abc
 from dataclasses import dataclass
@@ -30,28 +31,49 @@ class Schema:
     outputs: dict[str, Any]
 
 
-@functools.cache
+_schemas: dict[str, Schema] = {}
+_lock = threading.Lock()
+_LOADING_SECONDS = 10.0
+
+
 def of(token: str) -> Schema:
     """Return the schema of `aws:<module>/<file>:<Class>`.
 
     Raises:
         UnknownTypeError: pulumi_aws does not have it.
     """
+    with _lock:
+        if token not in _schemas:
+            _schemas[token] = _load(token)
+        return _schemas[token]
+
+
+def _load(token: str) -> Schema:
     try:
         _, module, name = token.split(":")
         area = module.split("/")[0]
-        package = importlib.import_module(
-            f"pulumi_aws.{area}_" if keyword.iskeyword(area) else f"pulumi_aws.{area}"
-        )
-        resource = getattr(package, name)
-        arguments = getattr(package, f"{name}InitArgs", None) or getattr(package, f"{name}Args")
-    except (ValueError, ImportError, AttributeError) as error:
+        path = f"pulumi_aws.{area}_" if keyword.iskeyword(area) else f"pulumi_aws.{area}"
+        package = importlib.import_module(path)
+    except (ValueError, ImportError) as error:
         raise UnknownTypeError(f"pulumi_aws has no resource type {token}") from error
+    resource = _attribute(package, name)
+    arguments = getattr(package, f"{name}InitArgs", None) or getattr(package, f"{name}Args", None)
+    if resource is None or arguments is None:
+        raise UnknownTypeError(f"pulumi_aws has no resource type {token}")
     names = _types.input_type_py_to_pulumi_names(arguments)
     parameters = inspect.signature(arguments.__init__).parameters.values()
     required = {names[p.name] for p in parameters if p.default is p.empty and p.name in names}
     inputs = {key: _types.unwrap_type(value) for key, value in _types.input_type_types(arguments).items()}
     return Schema(token, inputs, frozenset(required), _types.resource_types(resource))
+
+
+def _attribute(package: Any, name: str) -> Any:
+    # pulumi_aws loads its modules lazily, which is not safe among threads before Python 3.12: while the
+    # program's thread loads one, this one sees it half filled.
+    deadline = time.monotonic() + _LOADING_SECONDS
+    while not hasattr(package, name) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    return getattr(package, name, None)
 
 
 def fields_of(kind: Any) -> dict[str, Any] | None:

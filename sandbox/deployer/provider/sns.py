@@ -12,7 +12,20 @@ from .kinds import Kind, Naming, again, names
 
 _MISSING = ("NotFound", "NotFoundException")
 
+_FEEDBACK = {
+    f"{protocol}{kind}": f"{attribute}{kind}"
+    for protocol, attribute in {
+        "application": "Application",
+        "firehose": "Firehose",
+        "http": "HTTP",
+        "lambda": "Lambda",
+        "sqs": "SQS",
+    }.items()
+    for kind in ("FailureFeedbackRoleArn", "SuccessFeedbackRoleArn", "SuccessFeedbackSampleRate")
+}
 _TOPIC_ATTRIBUTES = {
+    **_FEEDBACK,
+    "fifoThroughputScope": "FifoThroughputScope",
     "archivePolicy": "ArchivePolicy",
     "contentBasedDeduplication": "ContentBasedDeduplication",
     "deliveryPolicy": "DeliveryPolicy",
@@ -32,7 +45,7 @@ _SUBSCRIPTION_ATTRIBUTES = {
     "subscriptionRoleArn": "SubscriptionRoleArn",
 }
 _BOOLEANS = {"contentBasedDeduplication", "fifoTopic", "rawMessageDelivery"}
-_NUMBERS = {"signatureVersion"}
+_NUMBERS = {"signatureVersion", *(key for key in _FEEDBACK if key.endswith("SampleRate"))}
 
 
 def _text(value: Any) -> str:

@@ -13,13 +13,15 @@ from typing import Any
 import botocore.session
 from botocore.model import Shape
 
+from sandbox.deployer.interface import ProviderError
+
 from . import schema
 
 # (AWS structure, property) -> member. Source: the argument names in pulumi-aws 7.51 and the API references.
 RENAMES: dict[tuple[str, str], str] = {}
 
 
-class NoCounterpartError(Exception):
+class NoCounterpartError(ProviderError):
     """A property has no counterpart in the AWS model."""
 
 

@@ -45,7 +45,7 @@ class Cloud:
 
 
 class FakeProvider:
-    """Package `fake`, type `fake:index:Thing`: `fixed` names the thing, `size` replaces it, `link` depends."""
+    """Package `fake`, type `fake:index:Thing`: `fixed` names a thing, `size` replaces it, `link` depends."""
 
     def __init__(self, cloud: Cloud) -> None:
         self.cloud = cloud
