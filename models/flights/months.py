@@ -36,7 +36,7 @@ def flights() -> Any:
     table["departure"] = pd.to_datetime(table[["year", "month", "day", "hour", "minute"]])
     table["departure_minute"] = table["sched_dep_time"] // 100 * 60 + table["sched_dep_time"] % 100
     table["arrival_minute"] = table["sched_arr_time"] // 100 * 60 + table["sched_arr_time"] % 100
-    table["weekday"] = table["departure"].dt.weekday
+    table["weekday"] = table["departure"].dt.day_of_week
     table["late"] = (table["arr_delay"] > LATE_AFTER_MINUTES).astype(int)
     return table.sort_values("departure", kind="stable")[[*_COLUMNS, "month"]]
 
