@@ -11,7 +11,6 @@ from models.spec import METRICS, ModelSpec
 CODE_IN_CONTAINER = "/opt/ml/input/data/code/code.tar.gz"
 PROGRAM = "training/train.py"
 INSTANCE_COUNT = 1
-SERVING_PROGRAM = "inference.serving"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,24 +53,6 @@ def metric_definitions(spec: ModelSpec) -> list[tuple[str, str]]:
         for who in ("challenger", "champion")
         for metric in METRICS[spec.task]
     ]
-
-
-def serving_environment(spec: ModelSpec, region: str) -> dict[str, str]:
-    """Variables of the serving container.
-
-    The two PIP_ ones keep the container from downloading setuptools at every start, which it cannot without a
-    network. One thread per worker, because the workers already share the CPUs.
-    """
-    return {
-        "OMP_NUM_THREADS": "1",
-        "PIP_NO_BUILD_ISOLATION": "false",
-        "PIP_NO_INDEX": "1",
-        "SAGEMAKER_CONTAINER_LOG_LEVEL": "20",
-        "SAGEMAKER_MODEL_SERVER_WORKERS": str(spec.serving.workers),
-        "SAGEMAKER_PROGRAM": SERVING_PROGRAM,
-        "SAGEMAKER_REGION": region,
-        "SAGEMAKER_SUBMIT_DIRECTORY": "/opt/ml/model/code",
-    }
 
 
 def channel_parameters(channel: Channel) -> dict[str, Any]:

@@ -15,15 +15,16 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import pulumi
 import pulumi_aws as aws
 
 from infra import jobs
+from infra.model_role import model_permissions
 from infra.naming import VARIANT, Names
-from infra.permissions import Permission, policy_document, trust_policy
-from infra.release import data_capture
+from infra.permissions import policy_document, trust_policy
+from infra.seed import Seed
+from infra.serving import data_capture, serving_environment
 from infra.storage import Storage
 from models.spec import ModelSpec
 from training.manifest import Manifest
@@ -39,42 +40,6 @@ _SEED_IS_MADE_ONCE = {
     "endpoint": ["deploymentConfig", "endpointConfigName"],
 }
 ENDPOINT_TIMEOUT = "30m"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Seed:
-    """The committed sample the first model is trained on.
-
-    Attributes:
-        content: The CSV file.
-        name: Its file name.
-    """
-
-    content: bytes
-    name: str = "seed.csv"
-
-    @classmethod
-    def read(cls, path: Path) -> Seed:
-        """Read the file.
-
-        Raises:
-            FileNotFoundError: The model has none.
-        """
-        if not path.is_file():
-            raise FileNotFoundError(
-                f"{path}: no such file; every model needs a small real sample for its first training"
-            )
-        return cls(content=path.read_bytes(), name=path.name)
-
-    @property
-    def facts(self) -> dict[str, str]:
-        """What the intake writes on every file it accepts, so that nobody has to count the rows again."""
-        rows = sum(1 for line in self.content.splitlines() if line.strip()) - 1
-        return {"rows": str(rows), "sha256": hashlib.sha256(self.content).hexdigest(), "source": self.name}
-
-    def key(self, model: str) -> str:
-        """Where the intake would have put the file."""
-        return f"accepted/{model}/{hashlib.sha256(self.content).hexdigest()[:16]}-{self.name}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -149,7 +114,8 @@ class Model(pulumi.ComponentResource):
         )
 
     def _create_role(self) -> tuple[aws.iam.Role, aws.iam.RolePolicy]:
-        child = pulumi.ResourceOptions(parent=self)
+        args, child = self._args, pulumi.ResourceOptions(parent=self)
+        permissions = model_permissions(args.names, args.storage, args.spec.name, args.image)
         role = aws.iam.Role(
             f"{self._name}-role",
             description=f"Trains and serves {self._own.base}",
@@ -157,7 +123,7 @@ class Model(pulumi.ComponentResource):
             opts=child,
         )
         policy = aws.iam.RolePolicy(
-            f"{self._name}-policy", role=role.id, policy=policy_document(_permissions(self._args)), opts=child
+            f"{self._name}-policy", role=role.id, policy=policy_document(permissions), opts=child
         )
         return role, policy
 
@@ -249,7 +215,7 @@ class Model(pulumi.ComponentResource):
             primary_container=aws.sagemaker.ModelPrimaryContainerArgs(
                 image=args.image,
                 model_data_url=model_data,
-                environment=jobs.serving_environment(args.spec, args.names.region),
+                environment=serving_environment(args.spec, args.names.region),
             ),
             # Without the role's policy in place the model's file could not be read.
             opts=self._once("model", [policy]),
@@ -323,64 +289,3 @@ def _capture(args: ModelArgs) -> aws.sagemaker.EndpointConfigurationDataCaptureC
             csv_content_types=types["CsvContentTypes"], json_content_types=types["JsonContentTypes"]
         ),
     )
-
-
-def _permissions(args: ModelArgs) -> list[Permission]:
-    """What SageMaker does in the role's name; the containers themselves have no network."""
-    names, model, storage = args.names, args.spec.name, args.storage
-    log_groups = ("TrainingJobs", f"Endpoints/{names.model(model).base}")
-    logs = [names.arn("logs", f"log-group:/aws/sagemaker/{group}") for group in log_groups]
-    return [
-        storage.read("ReadCode", "artifacts", "code/*", f"specs/{model}.json", f"training/{model}/*"),
-        storage.browse("ListCode", "artifacts", "code/", f"specs/{model}.json", f"training/{model}/"),
-        storage.write("WriteModel", "artifacts", f"training/{model}/*"),
-        storage.read("ReadData", "data", f"accepted/{model}/*", f"manifests/{model}/*"),
-        storage.browse("ListData", "data", f"accepted/{model}/", f"manifests/{model}/"),
-        storage.write("Capture", "data", f"capture/{model}/*"),
-        storage.encrypt(),
-        Permission(
-            sid="WriteLogs",
-            actions=[
-                "logs:CreateLogGroup",
-                "logs:CreateLogStream",
-                "logs:DescribeLogStreams",
-                "logs:PutLogEvents",
-            ],
-            resources=[arn for group in logs for arn in (group, f"{group}:*")],
-        ),
-        Permission(
-            sid="WriteMetrics",
-            actions=["cloudwatch:PutMetricData"],
-            conditions={
-                "StringEquals": {
-                    "cloudwatch:namespace": [
-                        "/aws/sagemaker/TrainingJobs",
-                        "/aws/sagemaker/Endpoints",
-                        "AWS/SageMaker",
-                    ]
-                }
-            },
-        ),
-        Permission(sid="LoginForImage", actions=["ecr:GetAuthorizationToken"]),
-        Permission(
-            sid="PullImage",
-            actions=["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"],
-            resources=[image_repository_arn(args.image, names.partition)],
-        ),
-    ]
-
-
-def image_repository_arn(image: str, partition: str) -> str:
-    """ARN of the repository of `<account>.dkr.ecr.<region>.<suffix>/<repository>:<tag>`.
-
-    Raises:
-        ValueError: The address is not one of Amazon's registry.
-    """
-    host, _, path = image.partition("/")
-    parts = host.split(".")
-    if len(parts) < 6 or parts[1:3] != ["dkr", "ecr"] or not path:
-        raise ValueError(
-            f"image {image!r}: expected <account>.dkr.ecr.<region>.amazonaws.com/<repository>:<tag>"
-        )
-    repository = path.partition("@")[0].partition(":")[0]
-    return f"arn:{partition}:ecr:{parts[3]}:{parts[0]}:repository/{repository}"

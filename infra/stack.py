@@ -24,10 +24,11 @@ from infra.dashboard import Dashboard, DashboardArgs
 from infra.functions import LambdaFunction
 from infra.intake import Intake, IntakeArgs
 from infra.judging import judge_function, verify_function
-from infra.model import Model, ModelArgs, Seed
+from infra.model import Model, ModelArgs
 from infra.naming import Names
 from infra.release import ReleaseArgs, ReleaseMachine
 from infra.retrain import RetrainArgs, RetrainMachine
+from infra.seed import Seed
 from infra.settings import Settings
 from infra.storage import Storage, StorageArgs
 from models.load import seed_file

@@ -9,7 +9,8 @@ import pytest
 
 from infra import settings
 from infra.jobs import CODE_IN_CONTAINER
-from infra.model import Seed, image_repository_arn
+from infra.model_role import image_repository_arn
+from infra.seed import Seed
 from models import load as loading
 from tests.infra.mocks import ACCOUNT, IMAGE, Deployment, deploy, program, standard
 

@@ -5,9 +5,11 @@ from typing import Any
 
 import pytest
 
-from infra import release
+from infra import release_plan
 from infra.naming import Names
-from infra.release import ReleasePlan, approval_pattern, release_definition
+from infra.release import approval_pattern
+from infra.release_plan import ReleasePlan
+from infra.release_states import release_definition
 from models.load import load
 from tests.infra import states
 from tests.infra.mocks import deploy
@@ -222,7 +224,7 @@ def test_two_releases_that_meet_at_the_update_both_go_through() -> None:
 def test_an_update_that_is_refused_for_good_rejects_the_package() -> None:
     done = World(refused_updates=99).run()
     assert done.status == "FAILED"
-    assert len(done.called("updateEndpoint")) == release.MAX_UPDATES
+    assert len(done.called("updateEndpoint")) == release_plan.MAX_UPDATES
     assert done.cause == "Cannot update in-progress endpoint"
     assert "SageMaker.SageMakerException" in _rejection(done)["ApprovalDescription"]
 

@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 
 from infra.naming import Names
-from infra.retrain import RetrainPlan, retrain_definition
+from infra.retrain_states import RetrainPlan, retrain_definition
 from models.load import load
 from tests.infra import states
 from tests.infra.mocks import IMAGE

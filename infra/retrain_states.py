@@ -1,0 +1,249 @@
+"""The retraining state machine in the Amazon States Language."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from infra import asl
+from infra.jobs import INSTANCE_COUNT, channel_parameters, channels, hyperparameters, metric_definitions
+from infra.naming import Names
+from infra.serving import CSV_TYPES, JSON_TYPES, serving_environment
+from models.spec import ModelSpec
+
+# Waiting for an instance and moving data come on top of the time the script may take.
+TRAINING_MARGIN_SECONDS = 3600
+# Lambda's own limit is 15 minutes.
+JUDGE_TIMEOUT_SECONDS = 900
+
+
+@dataclass(frozen=True, kw_only=True)
+class RetrainPlan:
+    """What the definition is made from: plain values only.
+
+    Attributes:
+        names: Names of the stack.
+        spec: The model.
+        image: Container that trains and serves.
+        role_arn: Role of the training job.
+        key_arn: Key that the job's results are encrypted with.
+        topic_arn: Where a failure is announced.
+        judge_arn: The judging function.
+        code_uri: S3 address of the code archive.
+        spec_uri: S3 address of the spec.
+        output_uri: S3 address below which each job writes.
+        tags: Put on the training job.
+    """
+
+    names: Names
+    spec: ModelSpec
+    image: str
+    role_arn: str
+    key_arn: str
+    topic_arn: str
+    judge_arn: str
+    code_uri: str
+    spec_uri: str
+    output_uri: str
+    tags: Mapping[str, str]
+
+
+def retrain_definition(plan: RetrainPlan) -> dict[str, Any]:
+    """The state machine in the Amazon States Language.
+
+    Input: ``{"model", "run_id", "manifest_uri", "rows", "files", "trigger"}``. Output: decision and package.
+    """
+    limit = plan.spec.training.max_runtime_seconds + TRAINING_MARGIN_SECONDS
+    return {
+        "Comment": f"Train a challenger of {plan.spec.name}, judge it against what serves, register it",
+        "StartAt": "FindEndpoint",
+        "TimeoutSeconds": limit + 2 * TRAINING_MARGIN_SECONDS,
+        "States": _find_champion(plan.names, plan.spec.name)
+        | {
+            "Train": _train(plan, limit),
+            "Judge": _judge(plan),
+            "Register": _register(plan),
+            "Report": {
+                "Type": "Pass",
+                "Parameters": {
+                    "model.$": "$.model",
+                    "run_id.$": "$.run_id",
+                    "training_job.$": "$.training_job.TrainingJobName",
+                    "decision.$": "$.judgement.Payload",
+                    "model_package_arn.$": "$.registered.ModelPackageArn",
+                },
+                "End": True,
+            },
+        }
+        | _failure(plan),
+    }
+
+
+def _find_champion(names: Names, model: str) -> dict[str, Any]:
+    sdk = names.integration("aws-sdk:sagemaker:")
+    return {
+        "FindEndpoint": asl.task(
+            f"{sdk}describeEndpoint",
+            {"EndpointName": names.model(model).base},
+            kind="sagemaker",
+            then="FindConfig",
+            on_error="StepFailed",
+            result="$.endpoint",
+            select={"EndpointConfigName.$": "$.EndpointConfigName"},
+        ),
+        "FindConfig": asl.task(
+            f"{sdk}describeEndpointConfig",
+            {"EndpointConfigName.$": "$.endpoint.EndpointConfigName"},
+            kind="sagemaker",
+            then="FindModel",
+            on_error="StepFailed",
+            result="$.config",
+            select={"ModelName.$": "$.ProductionVariants[0].ModelName"},
+        ),
+        "FindModel": asl.task(
+            f"{sdk}describeModel",
+            {"ModelName.$": "$.config.ModelName"},
+            kind="sagemaker",
+            then="Train",
+            on_error="StepFailed",
+            result="$.champion",
+            select={"ModelName.$": "$.ModelName", "ModelDataUrl.$": "$.PrimaryContainer.ModelDataUrl"},
+        ),
+    }
+
+
+def _train(plan: RetrainPlan, timeout_seconds: int) -> asl.State:
+    spec, names = plan.spec, plan.names.model(plan.spec.name)
+    inputs = channels(
+        code=plan.code_uri,
+        spec=plan.spec_uri,
+        manifest="$.manifest_uri",
+        champion="$.champion.ModelDataUrl",
+    )
+    parameters = {
+        "TrainingJobName.$": f"States.Format('{names.training_job('{}')}', $.run_id)",
+        "RoleArn": plan.role_arn,
+        "EnableNetworkIsolation": True,
+        "AlgorithmSpecification": {
+            "TrainingImage": plan.image,
+            "TrainingInputMode": "File",
+            "MetricDefinitions": [{"Name": name, "Regex": regex} for name, regex in metric_definitions(spec)],
+        },
+        "HyperParameters": hyperparameters(spec.name) | {"run_id.$": "$.run_id"},
+        "InputDataConfig": [channel_parameters(channel) for channel in inputs],
+        "OutputDataConfig": {"S3OutputPath": plan.output_uri, "KmsKeyId": plan.key_arn},
+        "ResourceConfig": {
+            "InstanceType": spec.training.instance_type,
+            "InstanceCount": INSTANCE_COUNT,
+            "VolumeSizeInGB": spec.training.volume_size_gb,
+        },
+        "StoppingCondition": {"MaxRuntimeInSeconds": spec.training.max_runtime_seconds},
+        "Tags": asl.tags(plan.tags),
+    }
+    return asl.task(
+        plan.names.integration("sagemaker:createTrainingJob.sync"),
+        parameters,
+        kind="training",
+        then="Judge",
+        on_error="WhyTrainingFailed",
+        result="$.training_job",
+        timeout_seconds=timeout_seconds,
+        comment="Fits the challenger and scores the champion on the same fresh rows",
+    )
+
+
+def _judge(plan: RetrainPlan) -> asl.State:
+    copied = ("model", "run_id", "manifest_uri", "rows", "files", "trigger", "training_job")
+    return asl.task(
+        plan.names.integration("lambda:invoke"),
+        {"FunctionName": plan.judge_arn, "Payload": {f"{key}.$": f"$.{key}" for key in copied}},
+        kind="lambda",
+        then="Register",
+        on_error="StepFailed",
+        result="$.judgement",
+        select={"Payload.$": "$.Payload"},
+        timeout_seconds=JUDGE_TIMEOUT_SECONDS,
+        comment="Decides by the spec's gate and says why",
+    )
+
+
+def _register(plan: RetrainPlan) -> asl.State:
+    container = {
+        "Image": plan.image,
+        "ModelDataUrl.$": "$.judgement.Payload.model_data_url",
+        "Environment": serving_environment(plan.spec, plan.names.region),
+    }
+    statistics = {"ContentType": "application/json", "S3Uri.$": "$.judgement.Payload.evaluation_uri"}
+    parameters = {
+        "ModelPackageGroupName": plan.names.model(plan.spec.name).base,
+        "ModelPackageDescription.$": "$.judgement.Payload.reason",
+        "ModelApprovalStatus.$": "$.judgement.Payload.approval",
+        # The same run registers one version, however often the call is repeated.
+        "ClientToken.$": "$.run_id",
+        "InferenceSpecification": {
+            "Containers": [container],
+            "SupportedContentTypes": [*CSV_TYPES, *JSON_TYPES],
+            "SupportedResponseMIMETypes": [*JSON_TYPES[:2], *CSV_TYPES],
+            "SupportedRealtimeInferenceInstanceTypes": [plan.spec.serving.instance_type],
+        },
+        "ModelMetrics": {"ModelQuality": {"Statistics": statistics}},
+        "MetadataProperties": {"GeneratedBy.$": "$.training_job.TrainingJobArn"},
+        "CustomerMetadataProperties.$": "$.judgement.Payload.metadata",
+    }
+    return asl.task(
+        plan.names.integration("aws-sdk:sagemaker:createModelPackage"),
+        parameters,
+        kind="sagemaker",
+        then="Report",
+        on_error="StepFailed",
+        result="$.registered",
+        comment="A refused challenger is registered too, as Rejected and with the reason",
+    )
+
+
+def _failure(plan: RetrainPlan) -> dict[str, Any]:
+    """Ways into the one Fail state; a failed job's own words come before the integration's."""
+    job = "$.failed.job"
+    return {
+        "WhyTrainingFailed": asl.choice(
+            [
+                {
+                    "And": [
+                        {"Variable": "$.error.Cause", "IsPresent": True},
+                        {"Variable": "$.error.Cause", "StringMatches": '{*"FailureReason":*'},
+                    ],
+                    "Next": "ReadJob",
+                }
+            ],
+            default="StepFailed",
+        ),
+        "ReadJob": asl.assign("$.failed", {"job.$": "States.StringToJson($.error.Cause)"}, "TrainingFailed"),
+        "TrainingFailed": asl.assign(
+            "$.failure",
+            {
+                "error": "TrainingFailed",
+                "cause.$": f"States.Format('Training job {{}} ended as {{}}: {{}}', {job}.TrainingJobName, "
+                f"{job}.TrainingJobStatus, {job}.FailureReason)",
+            },
+            "Notify",
+        ),
+        "StepFailed": asl.assign(
+            "$.failure", {"error.$": "$.error.Error", "cause.$": "$.error.Cause"}, "Notify"
+        ),
+        "Notify": asl.task(
+            plan.names.integration("sns:publish"),
+            {
+                "TopicArn": plan.topic_arn,
+                "Subject": f"{plan.names.model(plan.spec.name).base}: retraining failed"[:100],
+                "Message.$": "States.Format('{}\n{}\n\nThe model that served before serves on.\n"
+                "Execution: {}', "
+                "$.failure.error, $.failure.cause, $$.Execution.Id)",
+            },
+            kind="sns",
+            then="Failed",
+            on_error="Failed",
+            result=None,
+        ),
+        "Failed": {"Type": "Fail", "ErrorPath": "$.failure.error", "CausePath": "$.failure.cause"},
+    }
