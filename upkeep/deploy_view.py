@@ -14,6 +14,7 @@ from rich.spinner import Spinner
 from rich.text import Text
 from rich.tree import Tree
 
+from sandbox.deployer import paths
 from sandbox.deployer.events import Change, Diagnostic, Event, Op, Step, StepFinished, StepStarted
 from sandbox.deployer.stack import Result
 from sandbox.deployer.values import masked
@@ -46,6 +47,7 @@ _DOING = {
 _VALUE_LIMIT = 100
 _CHANGES_SHOWN = 12
 _RUNNING_SHOWN = 8
+_LOG_WIDTH = 400
 _HEARTBEAT_SECONDS = 15.0
 
 
@@ -54,6 +56,18 @@ def short_type(type_: str) -> str:
     package, _, rest = type_.partition(":")
     module, _, name = rest.rpartition(":")
     return f"{package}:{module.split('/')[0]}:{name}"
+
+
+def show(out: Console, renderable: RenderableType) -> None:
+    """Print without cutting lines where there is no terminal whose width matters."""
+    if render.is_terminal(out):
+        out.print(renderable)
+        return
+    before, out.width = out.width, _LOG_WIDTH
+    try:
+        out.print(renderable)
+    finally:
+        out.width = before
 
 
 def tree(result: Result, title: str, *, full: bool = False) -> Tree:
@@ -98,11 +112,35 @@ def _label(step: Step) -> Text:
 def _change_lines(step: Step, *, full: bool) -> Iterable[Text]:
     if step.op not in (Op.UPDATE, Op.REPLACE):
         return
-    items = sorted(step.changes.items(), key=lambda item: (not item[1].forces_replacement, item[0]))
+    changes: dict[str, Change] = {}
+    for path, change in step.changes.items():
+        changes.update(_inside(path, change))
+    items = sorted(changes.items(), key=lambda item: (not item[1].forces_replacement, item[0]))
     for path, change in items if full else items[:_CHANGES_SHOWN]:
         yield _change_line(path, change, full=full)
     if not full and len(items) > _CHANGES_SHOWN:
         yield Text(f"and {len(items) - _CHANGES_SHOWN} more; --diff shows all", style="dim")
+
+
+def _inside(path: str, change: Change) -> dict[str, Change]:
+    """Return the changes inside a JSON document such as a policy or a dashboard, or the change itself."""
+    old, new = _document(change.old), _document(change.new)
+    if old is None or new is None:
+        return {path: change}
+    inner = paths.compare(old, new)
+    return {
+        f"{path} {paths.show(where)}".rstrip(): Change(c.kind, c.old, c.new, change.forces_replacement)
+        for where, c in inner.items()
+    } or {path: change}
+
+
+def _document(value: Any) -> Any:
+    if not isinstance(value, str) or value[:1] not in ("{", "["):
+        return None
+    try:
+        return json.loads(value)
+    except ValueError:
+        return None
 
 
 def _change_line(path: str, change: Change, *, full: bool) -> Text:

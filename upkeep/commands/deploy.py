@@ -171,7 +171,7 @@ def outputs(
         render.show_json(plain(values) if show_secrets else masked(values))
     else:
         shown = plain(values) if show_secrets else values
-        render.console().print(deploy_view.outputs(shown, show_secrets=show_secrets))
+        deploy_view.show(render.console(), deploy_view.outputs(shown, show_secrets=show_secrets))
 
 
 def _console(*, as_json: bool) -> Console:
@@ -217,7 +217,7 @@ def _show_plan(out: Console, planned: deployer.Result, title: str, *, full: bool
     if as_json:
         return
     if planned.changes:
-        out.print(deploy_view.tree(planned, title, full=full))
+        deploy_view.show(out, deploy_view.tree(planned, title, full=full))
     if planned.ok:
         out.print(deploy_view.counts(planned, planned=True))
 
@@ -229,7 +229,7 @@ def _show_done(out: Console, done: deployer.Result, *, as_json: bool) -> None:
         render.show_json(done.to_json())
     else:
         if done.outputs and done.ok:
-            out.print(deploy_view.outputs(done.outputs))
+            deploy_view.show(out, deploy_view.outputs(done.outputs))
         out.print(deploy_view.counts(done, planned=False))
         out.print(Text(f"Duration: {render.seconds(done.seconds)}", style="dim"))
     if not done.ok:
