@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
+from types import ModuleType
+from typing import cast
 
 from sandbox.lifecycle import ACCOUNT, HOST, REGION
 
@@ -53,5 +56,7 @@ def prepare(*, port: int, run_dir: Path, wait_scale: float) -> None:
             "TMPDIR": str(temporary),
         }
     )
+    # Functions run as processes here; the Docker client alone costs a third of the start and 30 MB.
+    sys.modules.setdefault("docker", cast("ModuleType", None))
     # Lambda workers inherit the environment and must find their code in their bundle, not in this checkout.
     os.environ.pop("PYTHONPATH", None)
