@@ -10,7 +10,7 @@ from typing import Any
 from upkeep import data, runs, serving
 from upkeep.data import Upload
 from upkeep.outputs import ModelOutputs
-from upkeep.runs import Clients, Run, Step
+from upkeep.runs import Clients, Decision, Run, Step
 from upkeep.serving import Answer, Package, Serving
 
 _RUNS_LOOKED_AT = 30
@@ -48,10 +48,13 @@ class AwsSource:
                 return run
         return None
 
-    def refresh(self, run: Run) -> Run:
+    def describe(self, run: Run) -> Run:
         """See `follow.Source`."""
-        described = runs.describe_run(self.context, self.model, run.arn)
-        return runs.with_decision(self.context, described)
+        return runs.describe_run(self.context, self.model, run.arn)
+
+    def decision(self, run: Run) -> Decision | None:
+        """See `follow.Source`."""
+        return runs.with_decision(self.context, run).decision
 
     def steps(self, run: Run) -> list[Step]:
         """See `follow.Source`."""

@@ -26,7 +26,7 @@ ROOT = Path(__file__).resolve().parent.parent
 _CONNECT_SECONDS = 5
 _READ_SECONDS = 65  # longer than SageMaker's own limit for one answer, 60 s
 _OUTPUT_SECONDS = 120
-_LOCAL_POLL_SECONDS = 0.25
+_LOCAL_POLL_SECONDS = 0.4
 _REMOTE_POLL_SECONDS = 4.0
 
 

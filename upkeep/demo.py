@@ -121,6 +121,7 @@ class Demo:
         with self.view.busy("Flights", "writing the months as files"):
             january = first.result(FILES_SECONDS)
             files = [january, *(demo_files.month(n, january.path.parent) for n in range(2, self.months + 2))]
+        self.view.gate(spec)
         *pushed, unseen = files
         for file in pushed:
             self.story.months.append(self._push(there, spec, file))
@@ -151,8 +152,8 @@ class Demo:
                 source, [upload], timeout_seconds=PUSH_SECONDS, poll_seconds=there.poll_seconds, show=show
             )
         taken = accepted_after[0] if accepted_after else None
-        push = told(file.name, file.path.name, file.rows, result, taken, before)
-        self.view.pushed(push, spec.gate.minimum_gain)
+        push = told(file, result, taken, before)
+        self.view.pushed(push)
         if result.outcome == follow.TIMEOUT:
             raise UpkeepError(
                 f"{file.name}: {result.reason} See `upkeep logs --function intake` and `upkeep runs`."

@@ -19,11 +19,19 @@ _SEED = 2013
 
 @dataclass(frozen=True)
 class DataFile:
-    """A file to push: its path, what to call it, and its rows."""
+    """A file to push.
+
+    Attributes:
+        path: Where it is.
+        name: What to call it, in a word.
+        rows: Rows in it.
+        about: What is in it.
+    """
 
     path: Path
     name: str
     rows: int
+    about: str
 
 
 def month(number: int, folder: Path) -> DataFile:
@@ -32,7 +40,8 @@ def month(number: int, folder: Path) -> DataFile:
 
     path = months.write_month(number, folder)
     with path.open("rb") as stream:
-        return DataFile(path, MONTHS[number - 1], sum(1 for _ in stream) - 1)
+        rows = sum(1 for _ in stream) - 1
+    return DataFile(path, MONTHS[number - 1], rows, f"{rows:,} flights")
 
 
 def with_semicolons(original: DataFile) -> DataFile:
@@ -44,7 +53,8 @@ def with_semicolons(original: DataFile) -> DataFile:
     ):
         writer = csv.writer(target, delimiter=";", lineterminator="\n")
         writer.writerows(row for row, _ in zip(csv.reader(source), range(_BROKEN_ROWS + 1), strict=False))
-    return DataFile(path, "semicolons", min(original.rows, _BROKEN_ROWS))
+    rows = min(original.rows, _BROKEN_ROWS)
+    return DataFile(path, "Broken", rows, f"{rows:,} flights of {original.name}, saved with semicolons")
 
 
 def with_shuffled_labels(original: DataFile, spec: ModelSpec) -> DataFile:
@@ -61,7 +71,8 @@ def with_shuffled_labels(original: DataFile, spec: ModelSpec) -> DataFile:
         writer.writerows(
             [*row[:place], label, *row[place + 1 :]] for row, label in zip(body, labels, strict=True)
         )
-    return DataFile(path, f"{original.name}, shuffled", len(body))
+    about = f"{len(body):,} flights of {original.name}, each with another flight's label"
+    return DataFile(path, "Shuffled", len(body), about)
 
 
 def sample(original: DataFile, count: int) -> list[dict[str, str]]:

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from upkeep import follow
+from upkeep.demo_files import DataFile
 from upkeep.follow import Result
 from upkeep.runs import Step
 from upkeep.scoring import Score
@@ -29,6 +30,7 @@ class Push:
     Attributes:
         name: What the demo calls it.
         file: Its file name.
+        about: What is in it.
         rows: Rows in the file.
         outcome: One of `follow`'s outcomes.
         reason: The judge's, the intake's or an error's sentence.
@@ -44,6 +46,7 @@ class Push:
 
     name: str
     file: str
+    about: str
     rows: int
     outcome: str
     reason: str
@@ -138,15 +141,11 @@ class Story:
         }
 
 
-def told(
-    name: str, file: str, rows: int, result: Result, accepted_after: float | None, before: int | None
-) -> Push:
+def told(file: DataFile, result: Result, accepted_after: float | None, before: int | None) -> Push:
     """One push from how following it ended.
 
     Args:
-        name: What the demo calls it.
-        file: Its file name.
-        rows: Rows in it.
+        file: What was pushed.
         result: How it ended.
         accepted_after: Seconds until the intake had accepted it.
         before: Version that served before.
@@ -155,11 +154,12 @@ def told(
     decision = progress.run.decision if progress.run else None
     released = result.outcome == follow.RELEASED and progress.package is not None
     return Push(
-        name=name,
-        file=file,
-        rows=rows,
+        name=file.name,
+        file=file.path.name,
+        about=file.about,
+        rows=file.rows,
         outcome=result.outcome,
-        reason=result.reason,
+        reason=progress.quarantined[0].reason if progress.quarantined else result.reason,
         run_id=progress.run.id if progress.run else "",
         metric=decision.metric if decision else "",
         rows_in_all=_count(decision.rows.get("total")) if decision else None,

@@ -17,6 +17,7 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
+from models.spec import ModelSpec
 from upkeep import follow, render
 from upkeep.demo_story import Push, Scored, Story
 from upkeep.render import is_terminal, seconds
@@ -66,15 +67,25 @@ class DemoView:
         """Say how a step ended."""
         self._line(name, Text(said), mark, took)
 
-    def pushed(self, push: Push, minimum_gain: float) -> None:
+    def gate(self, spec: ModelSpec) -> None:
+        """Say what a new version has to do."""
+        gate = spec.gate
+        least = "" if gate.minimum is None else f" and reach {gate.minimum:g}"
+        gain = f"beat the one that serves by {gate.minimum_gain:g} in {gate.metric}"
+        self._line("Gate", Text(f"to serve, a new version must {gain}{least},"))
+        share = f"{spec.training.holdout_share:.0%}"
+        self._more(Text(f"both scored on the newest {share} of all flights, which neither was fitted on"))
+        self._out.print()
+
+    def pushed(self, push: Push) -> None:
         """Say what became of one file, and why."""
-        self._line(push.name, Text(f"{push.rows:,} flights pushed as {push.file}"))
+        self._line(push.name, Text(f"{push.about}, pushed as {push.file}"))
         if push.stages:
             self._more(Text(", ".join(f"{s.name} {seconds(s.seconds)}" for s in push.stages), style="dim"))
         if push.challenger is not None:
-            self._more(compared(push, minimum_gain))
-        if push.outcome not in (follow.RELEASED, follow.REFUSED) or push.challenger is None:
-            self._more(Text(push.reason))
+            self._more(compared(push))
+        if push.outcome != follow.RELEASED:
+            self._more(Text(push.reason.removeprefix("refused: ")))
         self._line("", ended(push), _MARKS.get(push.outcome, BAD), push.seconds)
         self._out.print()
 
@@ -189,8 +200,8 @@ class _Now:
         return table
 
 
-def compared(push: Push, minimum_gain: float) -> Text:
-    """Challenger against champion, on which rows, and what the gate asks for."""
+def compared(push: Push) -> Text:
+    """Challenger against champion, and on which rows."""
     line = Text(f"{push.metric} ")
     line.append(f"{push.challenger:.4f}", style="bold")
     fresh = f"the same {push.holdout:,} newest flights" if push.holdout else "the same newest flights"
@@ -199,9 +210,7 @@ def compared(push: Push, minimum_gain: float) -> Text:
         return line
     serving = f"version {push.champion_version}" if push.champion_version is not None else "the serving model"
     line.append(f" against {push.champion:.4f} of {serving} on {fresh}: ")
-    line.append(f"{push.gain:+.4f}", style="green" if push.gain >= minimum_gain else "yellow")
-    line.append(f", the gate asks for {minimum_gain:+g}")
-    return line
+    return line.append(f"{push.gain:+.4f}", style="green" if push.outcome == follow.RELEASED else "yellow")
 
 
 def ended(push: Push) -> Text:

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 from upkeep import data, errors
 from upkeep.data import Upload
-from upkeep.runs import Run, Step
+from upkeep.runs import Decision, Run, Step
 from upkeep.serving import Package, Serving
 
 DEFAULT_TIMEOUT_SECONDS = 3600.0
@@ -43,11 +43,14 @@ class Source(Protocol):
     def run_with(self, keys: Sequence[str], *, new_only: bool) -> Run | None:
         """The first run whose manifest lists all these keys; with `new_only` one begun after the push."""
 
-    def refresh(self, run: Run) -> Run:
-        """The run as it is now, with its decision once there is one."""
+    def describe(self, run: Run) -> Run:
+        """The run, or release, as it is now."""
+
+    def decision(self, run: Run) -> Decision | None:
+        """What the judge recorded about a run."""
 
     def steps(self, run: Run) -> list[Step]:
-        """The states an execution went through."""
+        """The states a run, or release, went through."""
 
     def package(self, run: Run) -> Package | None:
         """The registered version a run made."""
@@ -184,8 +187,9 @@ def step(source: Source, progress: Progress) -> Progress:
     run = progress.run
     if run is None or run.status != "SUCCEEDED" or run.decision is None or not run.decision.promoted:
         return progress
-    package = source.package(run)
-    progress = replace(progress, package=package)
+    if progress.release is None or progress.release.ended:
+        progress = replace(progress, package=source.package(run))
+    package = progress.package
     if package is None or package.approval != "Approved":
         return progress
     return _step_release(source, progress, package, run)
@@ -246,18 +250,24 @@ def _step_run(source: Source, progress: Progress) -> Progress:
         keys = [upload.accepted_key for upload in progress.accepted]
         all_known = all(upload.known for upload in progress.accepted)
         run = source.run_with(keys, new_only=not all_known)
+    elif run.ended:
+        return progress
+    else:
+        run = source.describe(run)
     if run is None:
         return progress
-    if not run.ended or run.decision is None:
-        run = source.refresh(run)
+    if run.status == "SUCCEEDED":
+        run = replace(run, decision=source.decision(run))
     return replace(progress, run=run, steps=tuple(source.steps(run)))
 
 
 def _step_release(source: Source, progress: Progress, package: Package, run: Run) -> Progress:
-    release = source.release(package, run)
-    if release is None:
-        return progress
-    progress = replace(progress, release=release, release_steps=tuple(source.steps(release)))
+    release = progress.release
+    if release is None or not release.ended:
+        release = source.release(package, run) if release is None else source.describe(release)
+        if release is None:
+            return progress
+        progress = replace(progress, release=release, release_steps=tuple(source.steps(release)))
     if release.status != "SUCCEEDED":
         return progress
     serving = source.serving()

@@ -56,8 +56,12 @@ class Script:
         self.new_only = new_only
         return self.run
 
-    def refresh(self, run):
-        return self.run
+    def describe(self, run):
+        assert not run.ended, "what has ended does not change any more"
+        return self.run if run.id == RUN.id else self.rollout
+
+    def decision(self, run):
+        return self.run.decision
 
     def steps(self, run):
         return [Step(name="Train", status="done", started=START, ended=START + SECOND, spent_seconds=1)]

@@ -1,0 +1,77 @@
+import io
+from dataclasses import replace
+from datetime import timedelta
+
+from rich.console import Console
+
+from tests.upkeep.fakes import SECOND, START
+from tests.upkeep.test_follow import PACKAGE, RELEASE, RUN, UPLOAD
+from upkeep import data, live, render
+from upkeep.follow import Progress
+from upkeep.runs import Step
+
+NOW = START + 10 * SECOND
+TRAIN = Step(name="Train", kind="Task", status="running", started=START, entered=START)
+TRAINED = TRAIN.left(START + 4 * SECOND, "done")
+COUNT = replace(TRAINED, name="Count", kind="Pass", spent_seconds=0.0)
+PAUSE = replace(TRAINED, name="Pause", kind="Wait", spent_seconds=2.0)
+ACCEPTED = replace(UPLOAD, state=data.ACCEPTED)
+RUNNING = Progress(uploads=(ACCEPTED,), run=replace(RUN, status="RUNNING", rows=33333), steps=(TRAIN,))
+DONE = replace(
+    RUNNING,
+    run=replace(RUN, rows=33333),
+    steps=(TRAINED,),
+    package=PACKAGE,
+    release=RELEASE,
+    release_steps=(COUNT, PAUSE),
+)
+
+
+def shown(progress):
+    return [(row.name, row.mark, row.detail, row.seconds) for row in live.rows(progress, NOW)]
+
+
+def test_files_runs_and_releases_are_shown_in_order():
+    assert shown(DONE) == [
+        ("2013-01.csv (10 B)", "done", "accepted", None),
+        ("Retraining 01234567", "", "33,333 rows", None),
+        ("Train", "done", "", 4.0),
+        ("Release of version 3", "", "", None),
+        ("Pause", "done", "", 2.0),
+    ]
+
+
+def test_a_running_state_shows_its_seconds_so_far():
+    assert shown(RUNNING)[-1] == ("Train", "running", "", 10.0)
+
+
+def test_a_clock_that_is_behind_never_shows_negative_seconds():
+    assert live.rows(RUNNING, START - timedelta(hours=1))[-1].seconds == 0.0
+
+
+def test_a_quarantined_file_shows_its_reason():
+    progress = Progress(uploads=(replace(UPLOAD, state=data.QUARANTINED, reason="no header"),))
+    assert shown(progress) == [("2013-01.csv (10 B)", "refused", "quarantined: no header", None)]
+
+
+def test_in_a_pipe_every_change_is_one_line_and_said_once():
+    out = render.console(io.StringIO())
+    with live.FollowView(out, now=lambda: NOW) as view:
+        for progress in (RUNNING, RUNNING, DONE, DONE):
+            view.show(progress)
+    assert out.file.getvalue().splitlines() == [
+        "  ✔ 2013-01.csv (10 B)  accepted",
+        "Retraining 01234567  33,333 rows",
+        "  ✔ Train  4.0 s",
+        "Release of version 3",
+        "  ✔ Pause  2.0 s",
+    ]
+
+
+def test_on_a_terminal_it_is_one_live_table():
+    out = Console(file=io.StringIO(), force_terminal=True, width=100)
+    with live.FollowView(out, now=lambda: NOW) as view:
+        view.show(RUNNING)
+        view.show(DONE)
+    assert "Release of version 3" in out.file.getvalue()
+    assert "the new version to answer" in out.file.getvalue()
