@@ -41,11 +41,17 @@ def fit(estimator: Any, matrix: np.ndarray, labels: np.ndarray, spec: ModelSpec)
     Raises:
         TrainingError: The estimator refused its hyperparameters or cannot give probabilities.
     """
+    empty = np.isnan(matrix).all(axis=0)
+    if empty.any():
+        # Gradient boosting fails on a column without values; in one of zeros it finds nothing to split.
+        matrix = np.where(empty, 0.0, matrix)
     try:
         fitted = estimator.fit(matrix, labels)
     except (ValueError, TypeError) as error:
+        # scikit-learn's own class is private; it is raised for values of hyperparameters alone.
+        key = "hyperparameters" if type(error).__name__ == "InvalidParameterError" else "estimator"
         raise TrainingError(
-            f"training.hyperparameters: {spec.training.estimator} could not be fitted: {error}"
+            f"training.{key}: {spec.training.estimator} could not be fitted: {error}"
         ) from error
     fitted = estimator if fitted is None else fitted
     method = "predict" if spec.task == "regression" else "predict_proba"

@@ -108,9 +108,14 @@ def _exact_floats(version: str) -> dict[str, Any]:
 
 
 def _booleans(series: Any, name: str) -> Any:
-    codes = series.str.lower().map(BOOLEAN_TEXTS).astype("float64")
+    # Not by pandas' .str, which a column without any text does not have.
+    codes = series.map(_boolean).astype("float64")
     _refuse(codes.isna() & series.notna(), series, name, "true or false")
     return codes
+
+
+def _boolean(cell: object) -> float:
+    return BOOLEAN_TEXTS.get(cell.lower(), np.nan) if isinstance(cell, str) else np.nan
 
 
 def _times(series: Any, name: str) -> Any:

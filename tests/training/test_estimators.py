@@ -81,7 +81,7 @@ def test_an_estimator_of_ones_own_gets_what_it_takes():
         ),
         (
             {"estimator": "sklearn.linear_model.RidgeClassifier", "hyperparameters": {}},
-            "could not be fitted: Input X contains NaN",
+            "training.estimator: sklearn.linear_model.RidgeClassifier could not be fitted: Input X",
         ),
         (
             {"estimator": "sklearn.ensemble.ExtraTreesRegressor", "hyperparameters": {"n_estimators": 2}},

@@ -106,6 +106,18 @@ def test_the_same_champion_data_and_spec_compare_as_equal(tmp_path, champion):
     assert result["challenger"] == result["champion"]
 
 
+@pytest.mark.parametrize("name", ["hist_gradient_boosting", "logistic_regression", "random_forest"])
+def test_columns_that_are_missing_throughout_do_no_harm(tmp_path, name):
+    cells = [row.split(",") for row in lines(300)]
+    rows = [f"{at},{kind},,,{heavy},{label}" for at, kind, _, _, heavy, label in cells]
+    code, _ = _run(tmp_path, declare(training={"holdout_min_rows": 20, "estimator": name}), rows)
+    assert code == 0
+    answer = Answerer(artifact.load(tmp_path / "model")).answer(
+        "a,x,1,true\nb,,,false", "text/csv", "text/csv"
+    )
+    assert (answer.status, answer.body.count("\n")) == (200, 2)
+
+
 def test_too_few_fresh_rows_are_not_compared_on(tmp_path, champion):
     """Older files pushed late leave only the champion's own holdout."""
     code, _ = _run(tmp_path, declare(training={"holdout_min_rows": 100}), lines(310), champion=champion)

@@ -47,6 +47,18 @@ def test_only_an_empty_cell_is_missing(tmp_path):
     assert table.frame["heavy"].tolist() == [1.0, 0.0]
 
 
+def test_a_column_may_be_missing_throughout(tmp_path):
+    features = {
+        "kind": {"type": "category", "nullable": True},
+        "size": {"type": "number", "nullable": True},
+        "heavy": {"type": "boolean", "nullable": True},
+    }
+    content = "at,kind,size,heavy,late\n2024-01-01,,,,1\n2024-01-02,,,,0\n"
+    table = read(_write(tmp_path, a=content), declare(features=features))
+    assert table.frame.isna().all().all()
+    assert str(table.frame["heavy"].dtype) == "float64"
+
+
 def test_times_with_a_zone_are_compared_in_utc(tmp_path):
     rows = [
         "2024-01-01T12:00:00+02:00,a,,1,true,1",
