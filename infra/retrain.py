@@ -116,6 +116,7 @@ def _permissions(args: RetrainArgs) -> list[Permission]:
                 "sagemaker:AddTags",
                 "sagemaker:CreateTrainingJob",
                 "sagemaker:DescribeTrainingJob",
+                "sagemaker:ListTags",
                 "sagemaker:StopTrainingJob",
             ],
             resources=[names.sagemaker_arn("training-job", f"{own.base}-*")],

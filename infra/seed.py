@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import csv
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
+
+from models.spec import ModelSpec, SpecError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,17 +23,24 @@ class Seed:
     name: str = "seed.csv"
 
     @classmethod
-    def read(cls, path: Path) -> Seed:
+    def read(cls, path: Path, spec: ModelSpec) -> Seed:
         """Read the file.
 
         Raises:
-            FileNotFoundError: The model has none.
+            SpecError: There is no such file, or it lacks columns of the spec.
         """
+        shown = "/".join(path.parts[-3:])
         if not path.is_file():
-            raise FileNotFoundError(
-                f"{path}: no such file; every model needs a small real sample for its first training"
+            raise SpecError(
+                [f"{shown}: no such file; every model needs a small real sample for its first training"]
             )
-        return cls(content=path.read_bytes(), name=path.name)
+        content = path.read_bytes()
+        header = next(csv.reader([content.partition(b"\n")[0].decode("utf-8-sig", "replace")]), [])
+        missing = [column for column in spec.columns if column not in header]
+        if missing:
+            found = ", ".join(header[:20]) or "nothing"
+            raise SpecError([f"{shown}: missing column {', '.join(missing)}; found {found}"])
+        return cls(content=content, name=path.name)
 
     @property
     def facts(self) -> dict[str, str]:

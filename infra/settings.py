@@ -9,7 +9,9 @@ from typing import Any, Literal
 
 import pulumi
 
+from infra.seed import Seed
 from models.load import load as load_specs
+from models.load import seed_file
 from models.spec import ModelSpec, SpecError
 
 Approval = Literal["gate", "manual"]
@@ -43,6 +45,7 @@ class Settings:
     Attributes:
         stack: Pulumi's stack name.
         specs: The models, with the stack's overrides applied.
+        seeds: Per model, what its first version is trained on.
         approval: ``gate`` releases what passes the gate, ``manual`` waits for a person.
         alert_email: Address that gets the alarms; None for nobody.
         log_retention_days: How long logs are kept.
@@ -57,6 +60,7 @@ class Settings:
 
     stack: str
     specs: Mapping[str, ModelSpec]
+    seeds: Mapping[str, Seed]
     approval: Approval = "gate"
     alert_email: str | None = None
     log_retention_days: int = 90
@@ -176,7 +180,13 @@ def load() -> Settings:
         specs = load_specs(names, overrides)
     except SpecError as error:
         reader.errors.extend(error.errors)
+    seeds: dict[str, Seed] = {}
+    for spec in specs.values():
+        try:
+            seeds[spec.name] = Seed.read(seed_file(spec.name), spec)
+        except SpecError as error:
+            reader.errors.extend(error.errors)
     stack = pulumi.get_stack()
     if reader.errors:
         raise SettingsError(stack, reader.errors)
-    return Settings(stack=stack, specs=specs, tags=_default_tags(), **values)
+    return Settings(stack=stack, specs=specs, seeds=seeds, tags=_default_tags(), **values)

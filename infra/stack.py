@@ -28,10 +28,8 @@ from infra.model import Model, ModelArgs
 from infra.naming import Names
 from infra.release import ReleaseArgs, ReleaseMachine
 from infra.retrain import RetrainArgs, RetrainMachine
-from infra.seed import Seed
 from infra.settings import Settings
 from infra.storage import Storage, StorageArgs
-from models.load import seed_file
 from models.spec import ModelSpec
 
 # https://docs.aws.amazon.com/sagemaker/latest/dg/pre-built-docker-containers-scikit-learn-spark.html
@@ -167,7 +165,7 @@ def _build_model(shared: _Shared, spec: ModelSpec) -> tuple[dict[str, Any], Alar
         ModelArgs(
             names=names,
             spec=spec,
-            seed=Seed.read(seed_file(spec.name)),
+            seed=config.seeds[spec.name],
             image=shared.image,
             storage=shared.storage,
             code_key=shared.code.key,

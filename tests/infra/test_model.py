@@ -12,7 +12,8 @@ from infra.jobs import CODE_IN_CONTAINER
 from infra.model_role import image_repository_arn
 from infra.seed import Seed
 from models import load as loading
-from tests.infra.mocks import ACCOUNT, IMAGE, Deployment, deploy, program, standard
+from models.spec import SpecError
+from tests.infra.mocks import ACCOUNT, IMAGE, Deployment, deploy, standard
 
 ARTIFACTS, DATA = f"s3://upkeep-test-artifacts-{ACCOUNT}", f"s3://upkeep-test-data-{ACCOUNT}"
 
@@ -102,8 +103,25 @@ def test_the_role_of_a_model_reaches_its_own_prefixes_alone() -> None:
 
 
 def test_a_model_without_a_seed_says_which_file_is_missing(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match=r"seed\.csv: no such file; every model needs"):
-        Seed.read(tmp_path / "seed.csv")
+    spec = loading.load(["flights"])["flights"]
+    with pytest.raises(SpecError, match=r"seed\.csv: no such file; every model needs"):
+        Seed.read(tmp_path / "seed.csv", spec)
+
+
+def test_a_seed_that_lacks_columns_is_refused_before_anything_is_trained(tmp_path: Path) -> None:
+    spec = loading.load(["flights"])["flights"]
+    (tmp_path / "seed.csv").write_text("departure,carrier\n2013-01-01T05:00:00,UA\n")
+    with pytest.raises(SpecError, match=r"missing column origin, dest, .*, late; found departure"):
+        Seed.read(tmp_path / "seed.csv", spec)
+
+
+def test_errors_of_seeds_come_together_with_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(settings, "seed_file", lambda name: tmp_path / name / "seed.csv")
+    with pytest.raises(settings.SettingsError, match="2 errors") as caught:
+        deploy({"approval": "perhaps"})
+    assert "flights/seed.csv: no such file" in str(caught.value)
 
 
 def test_an_image_outside_amazons_registry_is_refused() -> None:
@@ -116,7 +134,7 @@ def two(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Deployment:
     for name in ("flights", "trains"):
         shutil.copytree(loading.MODELS_DIR / "flights", tmp_path / name)
     monkeypatch.setattr(settings, "load_specs", partial(loading.load, root=tmp_path))
-    monkeypatch.setattr(program, "seed_file", partial(loading.seed_file, root=tmp_path))
+    monkeypatch.setattr(settings, "seed_file", partial(loading.seed_file, root=tmp_path))
     return deploy({"models": ["flights", "trains"]})
 
 
