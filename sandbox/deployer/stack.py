@@ -90,7 +90,11 @@ class Stack:
 
     def up(self, listener: Listener = _ignore) -> Result:
         """Bring the stack to the state the program describes."""
-        return self._deploy(listener, dry_run=False)
+        try:
+            return self._deploy(listener, dry_run=False)
+        finally:
+            # A replacement must not get the name of what it replaces.
+            self._seed = secrets.token_bytes(16)
 
     def _deploy(self, listener: Listener, *, dry_run: bool) -> Result:
         started = time.monotonic()
