@@ -1,4 +1,4 @@
-"""Accounts for the handlers of training and inference."""
+"""Accounts for the handlers of training and inference, and what tests need on a busy machine."""
 
 import os
 
@@ -6,10 +6,15 @@ import os
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import pytest
+from hypothesis import HealthCheck, settings
 from moto import mock_aws
 
 from tests.training.lambdas import ENVIRONMENT, Store
 from training import intake
+
+# How long an example takes says more about the machine's other work than about the code.
+settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("busy")
 
 
 @pytest.fixture
