@@ -72,9 +72,9 @@ class DemoView:
         gate = spec.gate
         least = "" if gate.minimum is None else f" and reach {gate.minimum:g}"
         gain = f"beat the one that serves by {gate.minimum_gain:g} in {gate.metric}"
-        self._line("Gate", Text(f"to serve, a new version must {gain}{least},"))
         share = f"{spec.training.holdout_share:.0%}"
-        self._more(Text(f"both scored on the newest {share} of all flights, which neither was fitted on"))
+        both = f"both scored on the newest {share} of all flights, which neither was fitted on"
+        self._line("Gate", Text(f"to serve, a new version must {gain}{least}, {both}"))
         self._out.print()
 
     def pushed(self, push: Push) -> None:
@@ -85,7 +85,8 @@ class DemoView:
         if push.challenger is not None:
             self._more(compared(push))
         if push.outcome != follow.RELEASED:
-            self._more(Text(push.reason.removeprefix("refused: ")))
+            judged = "the judge: " if push.outcome == follow.REFUSED else ""
+            self._more(Text(judged + push.reason.removeprefix("refused: ")))
         self._line("", ended(push), _MARKS.get(push.outcome, BAD), push.seconds)
         self._out.print()
 

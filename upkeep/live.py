@@ -61,6 +61,7 @@ class FollowView:
         )
         self._spinner = Spinner("dots", style="cyan")
         self._said: set[tuple[str, str]] = set()
+        self._last: tuple[list[Row], Progress] | None = None
 
     def __enter__(self) -> Self:
         if self._live:
@@ -71,17 +72,20 @@ class FollowView:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._live:
+            if self._last is not None:
+                self._live.update(self._table(*self._last, waiting=False))
             self._live.stop()
 
     def show(self, progress: Progress) -> None:
         """Draw what is known now."""
         shown = rows(progress, self._now())
+        self._last = (shown, progress)
         if self._live:
-            self._live.update(self._table(shown, progress))
+            self._live.update(self._table(shown, progress, waiting=True))
         else:
             self._say(shown)
 
-    def _table(self, shown: list[Row], progress: Progress) -> Table:
+    def _table(self, shown: list[Row], progress: Progress, *, waiting: bool) -> Table:
         table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 1, 0, 0))
         table.add_column(width=1)
         table.add_column(min_width=_WIDTH)
@@ -95,8 +99,9 @@ class FollowView:
             table.add_row(
                 mark, Text(row.name, style="" if row.mark else "bold"), took, Text(row.detail, style="dim")
             )
-        waiting = Text(f"{progress.where()} · {seconds(progress.seconds)}", style="dim")
-        table.add_row(Text(""), waiting, "", "")
+        if waiting:
+            said = f"{progress.where()} · {seconds(progress.seconds)}"
+            table.add_row(Text(""), Text(said, style="dim"), "", "")
         return table
 
     def _say(self, shown: list[Row]) -> None:

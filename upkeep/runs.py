@@ -269,11 +269,12 @@ def with_decision(context: Clients, run: Run) -> Run:
 
 
 def find_release(context: Clients, model: ModelOutputs, package_arn: str, since: datetime) -> Run | None:
-    """The newest execution of the release machine for a model package, started after a moment."""
+    """The first execution of the release machine for a model package, started after a moment.
+
+    Later ones are about changes of the package that the release itself made, and find nothing to do.
+    """
     listed = _executions(context, model.release_state_machine_arn, _PAGE)
-    for item in listed:
-        if item["startDate"] < since:
-            break
+    for item in reversed([item for item in listed if item["startDate"] >= since]):
         described = context.client("stepfunctions").describe_execution(executionArn=item["executionArn"])
         if package_arn in str(described.get("input")):
             return parse_run(model.name, described)

@@ -30,6 +30,14 @@ PACKAGE = Package(
     arn="arn:pkg/3", version=3, created=START, approval="Approved", model_data_url="s3://m", run_id=RUN.id
 )
 SERVING = Serving(endpoint="e", status="InService", version=3)
+PROGRESS_RELEASED = follow.Progress(
+    uploads=(replace(UPLOAD, state=ACCEPTED),),
+    run=RUN,
+    package=PACKAGE,
+    release=RELEASE,
+    answering=True,
+    seconds=15.0,
+)
 
 
 @dataclass

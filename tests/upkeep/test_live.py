@@ -72,6 +72,14 @@ def test_on_a_terminal_it_is_one_live_table():
     out = Console(file=io.StringIO(), force_terminal=True, width=100)
     with live.FollowView(out, now=lambda: NOW) as view:
         view.show(RUNNING)
+        view._live.refresh()
+        assert "state Train" in out.file.getvalue()
         view.show(DONE)
     assert "Release of version 3" in out.file.getvalue()
-    assert "the new version to answer" in out.file.getvalue()
+
+
+def test_what_was_waited_for_is_gone_at_the_end():
+    out = Console(file=io.StringIO(), force_terminal=True, width=100)
+    with live.FollowView(out, now=lambda: NOW) as view:
+        view.show(RUNNING)
+    assert "state Train" not in out.file.getvalue()

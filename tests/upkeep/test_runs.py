@@ -184,6 +184,20 @@ def test_a_release_is_found_by_the_package_in_its_input():
     assert runs.find_release(there, there.model(None), "arn:pkg/4", START) is None
 
 
+def test_of_several_executions_for_a_package_the_first_is_its_release():
+    listed = [
+        {"executionArn": f"arn:{n}", "name": n, "startDate": START + i * SECOND}
+        for i, n in ((2, "b"), (1, "a"))
+    ]
+
+    def describe(executionArn):  # noqa: N803 - boto3's own spelling
+        given = json.dumps({"detail": {"ModelPackageArn": "arn:pkg/3"}})
+        return described(name=executionArn, executionArn=executionArn, input=given)
+
+    there = context(list_executions=answering({"executions": listed}), describe_execution=describe)
+    assert runs.find_release(there, there.model(None), "arn:pkg/3", START).arn == "arn:a"
+
+
 def test_a_release_from_before_the_run_is_not_its_release():
     there = context(
         list_executions=answering(

@@ -91,15 +91,22 @@ def send_all(there: Context, uploads: list[Upload], out: Console) -> None:
 def show_result(result: Result, out: Console) -> None:
     """Say how it ended, and why."""
     progress = result.progress
-    line = render.styled(result.outcome)
-    line.stylize("bold")
+    outcome = render.styled(result.outcome)
+    outcome.stylize("bold")
+    line = Text().append_text(outcome)
     if progress.package is not None and result.outcome == follow.RELEASED:
         line.append(f": version {progress.package.version} answers", style="bold")
-    line.append(f" after {render.seconds(progress.seconds)}. {result.reason}", style="")
+    line.append(f" after {render.seconds(progress.seconds)}. {sentence(result.reason)}")
     out.print(line)
     if result.outcome != follow.QUARANTINED:
         for upload in progress.quarantined:
             out.print(Text(f"quarantined: {upload.path.name}: {upload.reason}", style=render.WARN))
+
+
+def sentence(reason: str) -> str:
+    """A recorded reason as a sentence of its own, without the outcome it begins with."""
+    said = reason.removeprefix("refused: ").strip()
+    return said if said.endswith((".", "!", "?")) else f"{said}."
 
 
 def _show_pushed(

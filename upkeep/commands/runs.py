@@ -76,21 +76,13 @@ def show_list(found: list[Run], out: Console) -> None:
     if not found:
         out.print("No runs yet. `upkeep push FILE` starts one.")
         return
-    columns = [
-        "run",
-        "model",
-        "started",
-        "trigger",
-        "rows",
-        "challenger",
-        "champion",
-        "decision",
-        "seconds",
-        "reason",
-    ]
-    render.show_table(
-        out, columns, [_row(run) for run in found], right=["rows", "challenger", "champion", "seconds"]
-    )
+    now = datetime.now(UTC)
+    cells = [_row(run, now, short=render.is_terminal(out)) for run in found]
+    columns = list(cells[0])
+    if len({run.model for run in found}) == 1 and render.is_terminal(out):
+        columns.remove("model")
+    shown = [[line[name] for name in columns] for line in cells]
+    render.show_table(out, columns, shown, right=["rows", "challenger", "champion", "seconds"])
 
 
 def show_one(run: Run, steps: list[Step], out: Console, now: datetime) -> None:
@@ -131,18 +123,21 @@ def show_one(run: Run, steps: list[Step], out: Console, now: datetime) -> None:
         out.print(line)
 
 
-def _row(run: Run) -> list[object]:
+def _row(run: Run, now: datetime, *, short: bool) -> dict[str, object]:
+    """The cells of a run; `short` leaves out what a narrow screen can do without."""
     decision = run.decision
-    took = None if run.seconds is None else f"{run.seconds:.1f}"
-    return [
-        run.short,
-        run.model,
-        run.started,
-        run.trigger,
-        run.rows,
-        decision.challenger if decision else None,
-        decision.champion if decision else None,
-        decision.decision if decision else run.status,
-        took,
-        decision.reason if decision else run.cause or run.error,
-    ]
+    started: object = run.started
+    if short and run.started.astimezone(UTC).date() == now.date():
+        started = run.started.astimezone(UTC).strftime("%H:%M:%S")
+    return {
+        "run": run.short,
+        "model": run.model,
+        "started": started,
+        "trigger": run.trigger,
+        "rows": run.rows,
+        "challenger": decision.challenger if decision else None,
+        "champion": decision.champion if decision else None,
+        "decision": decision.decision if decision else run.status,
+        "seconds": None if run.seconds is None else f"{run.seconds:.1f}",
+        "reason": decision.reason.removeprefix("refused: ") if decision else run.cause or run.error,
+    }
