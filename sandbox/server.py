@@ -25,10 +25,10 @@ from sandbox import lifecycle, processes
 _STOP_SECONDS = 12.0  # what the server gets to stop by itself
 
 
-def main(arguments: list[str] | None = None, sagemaker: Callable[[Any], Any] | None = None) -> int:
+def main(arguments: list[str] | None = None, sagemaker: Callable[[Any, float], Any] | None = None) -> int:
     """Keep one server: fork it, wait for it, clean up after it. Returns the exit code.
 
-    `sagemaker` makes the SageMaker service of an account; tests give a quicker one than ours.
+    `sagemaker` makes the SageMaker service of an account and a wait scale; tests give a quicker one.
     """
     options = _options(arguments)
     processes.adopt_orphans()
@@ -89,7 +89,7 @@ def _clean_up(run_dir: Path) -> None:
         run_dir.parent.rmdir()
 
 
-def _be_server(options: argparse.Namespace, keeper: int, sagemaker: Callable[[Any], Any]) -> NoReturn:
+def _be_server(options: argparse.Namespace, keeper: int, sagemaker: Callable[[Any, float], Any]) -> NoReturn:
     """Serve until told to stop, then end this process at once: no thread of an execution holds it up."""
     code = 1
     try:
@@ -107,13 +107,14 @@ def _be_server(options: argparse.Namespace, keeper: int, sagemaker: Callable[[An
         os._exit(code)
 
 
-def _real_sagemaker(account: Any) -> Any:
+def _real_sagemaker(account: Any, wait_scale: float) -> Any:
     from sandbox.sagemaker.service import SageMaker
+    from sandbox.sagemaker.settings import Settings
 
-    return SageMaker(account)
+    return SageMaker(account, settings=Settings(time_scale=wait_scale, metadata_update_events=True))
 
 
-async def _run(options: argparse.Namespace, keeper: int, sagemaker: Callable[[Any], Any]) -> None:
+async def _run(options: argparse.Namespace, keeper: int, sagemaker: Callable[[Any, float], Any]) -> None:
     from sandbox import gateway, seam
 
     seam.prepare(port=options.port, run_dir=options.run_dir, wait_scale=options.wait_scale)
@@ -126,7 +127,7 @@ async def _run(options: argparse.Namespace, keeper: int, sagemaker: Callable[[An
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         loop.add_signal_handler(number, stop.set)
     account = seam.Account(options.port, options.run_dir)
-    emulator = seam.connect(account, sagemaker(account))
+    emulator = seam.connect(account, sagemaker(account, options.wait_scale))
     config = Config()
     config.bind = [f"{lifecycle.HOST}:{options.port}"]
     config.keep_alive_timeout = 75

@@ -86,4 +86,4 @@ class FakeSageMaker:
 
 
 if __name__ == "__main__":
-    raise SystemExit(server.main(sagemaker=FakeSageMaker))
+    raise SystemExit(server.main(sagemaker=lambda account, _wait_scale: FakeSageMaker(account)))
