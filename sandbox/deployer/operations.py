@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import urns
+from . import replacement, urns
 from .events import Op
 from .interface import PartialError, ProviderError, Subject
 from .providers import Providers
@@ -143,18 +143,8 @@ class Operations:
         else:
             self._run.checkpoint.remove(resource, operation)
 
-    def _with_condemned(self, root: Resource, doomed: list[Resource]) -> list[Resource]:
-        """Return `doomed` with the replaced resources that still use `root`, users first."""
-        base = self._run.checkpoint.base()
-        wanted, gone = set(map(id, doomed)), {root.urn}
-        for item in base:
-            if item.delete and gone & item.references():
-                wanted.add(id(item))
-                gone.add(item.urn)
-        return [item for item in reversed(base) if id(item) in wanted]
-
     def _settle_users(self, plan: Plan) -> None:
-        """Wait for what stops using a resource in this run, then see what of it is left to delete first.
+        """Wait for what stops using a resource in this run, then see what is left to delete first.
 
         An operation waits for ones that were planned before it only, so they never wait for each other.
         """
@@ -162,4 +152,4 @@ class Operations:
         for event in plan.users:
             event.wait()
         with self._run.planning:
-            plan.doomed = self._with_condemned(plan.old, plan.doomed)
+            plan.doomed = replacement.in_the_way(self._run, self._providers, plan.old, plan.doomed)

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-import threading
 
-from . import paths, urns
+from . import paths, replacement, urns
 from .events import Change, Op, Step
 from .goal import Goal
 from .identity import previous
@@ -13,7 +12,7 @@ from .interface import Difference, Provider, Subject
 from .providers import Providers
 from .run import Plan, ResourceFailedError, Run, guarded
 from .state import Resource
-from .values import UNKNOWN, Properties, Secret, has_secret, plain
+from .values import Properties, Secret, has_secret, plain
 
 
 class Planner:
@@ -95,40 +94,11 @@ class Planner:
                 "undo that change, or deploy once with protect=False"
             )
         if plan.step.delete_first:
-            plan.doomed = self._dependents_to_replace(old)
+            plan.doomed = replacement.in_the_way(self._run, self._providers, old, [])
+            plan.users = replacement.ends_of_users(self._run, old)
             for item in [*plan.doomed, old]:
                 item.pending_replacement = self._run.dry_run or item.pending_replacement
-            for item in plan.doomed:
-                self._run.doomed[item.urn] = threading.Event()
-            plan.users = [
-                self._run.ended[urn]
-                for urn, item in self._run.old.items()
-                if urn in self._run.ended and urn != old.urn and old.urn in item.references()
-            ]
         plan.new.id = "" if self._run.dry_run else plan.new.id
-
-    def _dependents_to_replace(self, root: Resource) -> list[Resource]:
-        """Return what must go before `root`: dependents that its new outputs would replace, last first."""
-        doomed: list[Resource] = []
-        gone = {root.urn}
-        for item in self._run.checkpoint.base():
-            touched = {key for key, deps in item.property_dependencies.items() if gone.intersection(deps)}
-            skip = item.delete or item.pending_replacement or item.urn in self._run.confirmed
-            if not touched or skip or not item.custom:
-                continue
-            inputs = plain(item.inputs)
-            changed = {key: UNKNOWN if key in touched else value for key, value in inputs.items()}
-            provider = self._providers.of(item)
-            subject = Subject(item.urn, item.type, item.id)
-            if provider.diff(subject, inputs, plain(item.outputs), changed).replaces:
-                if item.protect:
-                    raise ResourceFailedError(
-                        f"it must be deleted before it is replaced, which needs {item.urn} to be replaced, "
-                        "and that is protected"
-                    )
-                gone.add(item.urn)
-                doomed.append(item)
-        return doomed[::-1]
 
     def _reread(self, old: Resource, provider: Provider, subject: Subject) -> Resource | None:
         present = guarded(lambda: provider.read(subject, plain(old.inputs)))

@@ -27,7 +27,7 @@ class ResourceFailedError(Exception):
 class Plan:
     """What is to be done to bring one resource to the wanted state.
 
-    doomed: what has to be deleted before the old resource can be, in that order. users: the ends of operations
+    doomed: what has to be deleted before the old resource can be, in that order. users: ends of operations
     that stop using it in this run. wait_for: the deletion of this one by the replacement of another.
     """
 

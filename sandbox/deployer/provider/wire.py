@@ -70,6 +70,11 @@ def encode(shape: Any, value: Any) -> Any:
     Raises:
         NoCounterpartError: a property has no counterpart.
     """
+    if shape.type_name == "structure" and isinstance(value, list):
+        # pulumi-aws has a list of one block where AWS has the block itself (`s3DataSources`).
+        if len(value) != 1:
+            raise NoCounterpartError(f"AWS's {shape.name} takes exactly one block, found {len(value)}")
+        return encode(shape, value[0])
     if shape.type_name == "structure":
         result = {}
         for key, item in value.items():
@@ -110,6 +115,8 @@ def decode(shape: Any, value: Any, kind: Any) -> Any:
         return [decode(shape.member, item, schema.element_of(kind)) for item in value]
     if shape.type_name == "map":
         return dict(value)
+    if shape.type_name == "structure" and schema.is_list(kind):
+        return [decode(shape, value, schema.element_of(kind))]
     if shape.type_name == "structure":
         inner = schema.fields_of(kind)
         return {} if inner is None else decode_fields(shape, value, inner)
