@@ -83,15 +83,17 @@ def follow(
     sleep: Callable[[float], None] = time.sleep,
 ) -> Iterator[Line]:
     """The last lines of a place, then every new one, until the caller stops."""
-    seen: deque[Line] = deque(maxlen=_REMEMBERED)
-    since: datetime | None = None
+    before = read(context, place, _REMEMBERED)
+    yield from before[-last:]
+    seen = deque(before, maxlen=_REMEMBERED)
+    since = before[-1].at if before else None
     while True:
-        for line in read(context, place, last if since is None else _REMEMBERED, since):
+        sleep(poll_seconds)
+        for line in read(context, place, _REMEMBERED, since):
             if line not in seen:
                 seen.append(line)
                 since = max(since or line.at, line.at)
                 yield line
-        sleep(poll_seconds)
 
 
 def readable(message: str) -> Entry:
@@ -100,6 +102,8 @@ def readable(message: str) -> Entry:
         data = json.loads(message)
     except ValueError:
         return Entry(message)
+    if isinstance(data, dict) and "_aws" in data:
+        return _metrics(data)
     if not isinstance(data, dict) or not isinstance(data.get("message"), str):
         return Entry(message)
     extra = {name: value for name, value in data.items() if name not in _ROUTINE}
@@ -113,6 +117,19 @@ _ROUTINE = {
     "function_name", "function_memory_size", "function_arn", "function_request_id", "cold_start",
     "xray_trace_id",
 }  # fmt: skip
+
+
+def _metrics(data: dict[str, Any]) -> Entry:
+    """What a line in the embedded metric format counts.
+
+    Source: https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format.html
+    """
+    values = {name: value for name, value in data.items() if name != "_aws"}
+    said = (
+        f"{name}={_short(value[0] if isinstance(value, list) and len(value) == 1 else value)}"
+        for name, value in values.items()
+    )
+    return Entry(" ".join(said), "METRICS")
 
 
 def _short(value: object) -> str:

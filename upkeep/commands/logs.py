@@ -18,7 +18,13 @@ from upkeep.logbook import Line, Place
 from upkeep.outputs import ModelOutputs
 
 FUNCTIONS = ("intake", "judge", "release")
-_LEVELS = {"ERROR": render.BAD, "CRITICAL": render.BAD, "WARNING": render.WARN, "DEBUG": render.DIM}
+_LEVELS = {
+    "ERROR": render.BAD,
+    "CRITICAL": render.BAD,
+    "WARNING": render.WARN,
+    "DEBUG": render.DIM,
+    "METRICS": render.DIM,
+}
 
 
 def logs(

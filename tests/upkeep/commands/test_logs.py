@@ -101,6 +101,11 @@ def test_what_functions_write_is_shown_as_level_words_and_error(run):
     assert said.out == f"10:00:00.000  {expected}"
 
 
+def test_metrics_are_shown_as_names_and_values():
+    record = {"_aws": {"CloudWatchMetrics": []}, "Model": "flights", "FilesAccepted": [1.0]}
+    assert logbook.readable(json.dumps(record)).message == "Model=flights FilesAccepted=1.0"
+
+
 @pytest.mark.parametrize("message", ["plain", "[1]", '{"no": "message"}', "{broken"])
 def test_other_lines_are_left_as_they_are(message):
     assert logbook.readable(message).message == message
