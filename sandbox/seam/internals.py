@@ -23,7 +23,7 @@ RELIED_ON = {
     "services.eventbridge": "_invoke_target _put_events",
     "services.iam": "_roles",
     "services.kms": "_resolve_key",
-    "services.lambda_svc": "_functions",
+    "services.lambda_svc": "_functions _emit_lambda_logs",
     "services.s3": "_bucket_default_sse_headers handle_request",
     "services.sns": "_topic_by_arn_any_scope topic_policy_for_arn",
     "services.sqs": "_queue_by_arn _queues",
