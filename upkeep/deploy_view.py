@@ -61,7 +61,8 @@ def short_type(type_: str) -> str:
 def show(out: Console, renderable: RenderableType) -> None:
     """Print without cutting lines where there is no terminal whose width matters."""
     if render.is_terminal(out):
-        out.print(renderable)
+        # An address that the console breaks in two cannot be copied; the terminal breaks lines itself.
+        out.print(renderable, soft_wrap=isinstance(renderable, Group))
         return
     before, out.width = out.width, _LOG_WIDTH
     try:

@@ -185,7 +185,11 @@ def _run(
     from upkeep.deploy_view import Progress, diagnostics
 
     aside = contextlib.redirect_stdout(sys.stderr) if out.file is sys.stderr else contextlib.nullcontext()
-    with Progress(out, quiet=quiet) as progress, _interruptible(out, target), aside:
+    shown = quiet and render.is_terminal(out)
+    waiting = (
+        out.status("Comparing the program with what is there ...") if shown else contextlib.nullcontext()
+    )
+    with Progress(out, quiet=quiet) as progress, _interruptible(out, target), aside, waiting:
         result = work(progress)
     diagnostics(out, progress.messages)
     return result
