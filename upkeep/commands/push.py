@@ -11,7 +11,6 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 from rich.text import Text
 
-from models.spec import ModelSpec
 from upkeep import checking, context, data, follow, render, rows, runs
 from upkeep.aws_source import AwsSource
 from upkeep.commands.options import AsJson, Model, Port, Stack
@@ -49,10 +48,12 @@ def push(
     out = render.console(sys.stderr if as_json else None)
     uploads = data.plan(there, target, files)
     spec = rows.deployed_spec(there, target)
-    if not no_check and (refused := checking.refused(files, spec)):
+    refused = checking.refused(files, spec)
+    if refused and not no_check:
         _show_refused(refused, out, as_json=as_json)
         raise typer.Exit(QUARANTINED)
-    source = source_for(there, target, uploads, spec)
+    sound = [path for path in files if path not in {item.path for item in refused}]
+    source = source_for(there, target, rows.first_row(sound[0], spec) if sound else None)
     send_all(there, uploads, out)
     if not wait:
         _show_pushed(there, target, uploads, out, as_json=as_json)
@@ -68,9 +69,11 @@ def push(
     raise typer.Exit(result.exit_code)
 
 
-def source_for(there: Context, target: ModelOutputs, uploads: list[Upload], spec: ModelSpec) -> AwsSource:
-    """What to ask about a push; made before the upload, so that it knows which runs are older."""
-    sample = rows.first_row(uploads[0].path, spec)
+def source_for(there: Context, target: ModelOutputs, sample: dict[str, Any] | None) -> AwsSource:
+    """What to ask about a push; made before the upload, so that it knows which runs are older.
+
+    `sample` is a row that fits the model, for the request that shows which version answers.
+    """
     return AwsSource(there, target, frozenset(runs.run_names(there, target)), sample)
 
 
