@@ -35,7 +35,9 @@ class SageMakerHandler:
                 status, answered, content = await self._service.invoke_endpoint(
                     calls.unquoted(endpoint[1]), body, dict(headers)
                 )
-                return status, dict(answered), content
+                # MiniStack gives answers the content type of the control plane, where it finds the
+                # header spelt `Content-Type`; what a container answers is not its to correct.
+                return status, {name.lower(): value for name, value in answered.items()}, content
             operation = headers.get("x-amz-target", "").rpartition(".")[2]
             answer = await self._service.handle(operation, json.loads(body or b"{}"))
         except ApiError as error:

@@ -74,6 +74,13 @@ def test_invoking_an_endpoint_needs_its_own_action_on_it(user: User) -> None:
     assert "not authorized to perform: sagemaker:InvokeEndpoint" in str(error)
 
 
+def test_an_endpoints_answer_keeps_the_content_type_of_its_container(user: User) -> None:
+    runtime = user(allow("sagemaker:InvokeEndpoint", f"{PREFIX}endpoint/there"))("sagemaker-runtime")
+    for content_type in ("application/json", "text/csv"):
+        answer = runtime.invoke_endpoint(EndpointName="there", Body=b"{}", ContentType=content_type)
+        assert answer["ContentType"] == content_type
+
+
 @pytest.mark.parametrize("operation", ["create_endpoint", "update_endpoint"])
 def test_an_endpoint_is_checked_on_its_configuration_too(user: User, operation: str) -> None:
     action = "sagemaker:" + "".join(part.title() for part in operation.split("_"))
