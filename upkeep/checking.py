@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from models.spec import ModelSpec
+from upkeep.errors import UpkeepError
 
 
 @dataclass(frozen=True)
@@ -18,12 +19,22 @@ class Refusal:
 
 
 def refused(paths: Iterable[Path], spec: ModelSpec) -> list[Refusal]:
-    """The files that do not keep the model's data contract."""
-    from training.checks import check_file  # late: it loads DuckDB
+    """The files that do not keep the model's data contract.
+
+    Raises:
+        UpkeepError: What the check reads files with is not installed.
+    """
+    from training.checks import check_file
 
     found = []
     for path in paths:
-        verdict = check_file(path, spec)
+        try:
+            verdict = check_file(path, spec)
+        except ModuleNotFoundError as error:
+            raise UpkeepError(
+                f"Checking files here needs {error.name}, which is not installed: "
+                "`pip install 'upkeep[lambda]'`, or leave the check to the stack with --no-check."
+            ) from error
         if not verdict.ok:
             found.append(Refusal(path, verdict.reason))
     return found

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from models.spec import ModelSpec
+from upkeep.errors import UpkeepError
 
 MONTHS = (
     "January", "February", "March", "April", "May", "June", "July", "August", "September", "October",
@@ -35,10 +36,19 @@ class DataFile:
 
 
 def month(number: int, folder: Path) -> DataFile:
-    """One month of real flights, written as a file."""
+    """One month of real flights, written as a file.
+
+    Raises:
+        UpkeepError: The package with the flights is not installed.
+    """
     from models.flights import months
 
-    path = months.write_month(number, folder)
+    try:
+        path = months.write_month(number, folder)
+    except ModuleNotFoundError as error:
+        raise UpkeepError(
+            f"The demo's flights need {error.name}, which is not installed: `pip install 'upkeep[demo]'`."
+        ) from error
     with path.open("rb") as stream:
         rows = sum(1 for _ in stream) - 1
     return DataFile(path, MONTHS[number - 1], rows, f"{rows:,} flights")

