@@ -135,6 +135,8 @@ class Operations:
             try:
                 provider.delete(subject, plain(resource.inputs), plain(resource.outputs))
             except Exception as error:
+                # It may be gone all the same: the next run looks before it relies on it.
+                resource.init_errors = [message_of(error)]
                 self._run.checkpoint.end(operation)
                 raise ResourceFailedError(message_of(error)) from error
         if replacing:

@@ -10,7 +10,7 @@ from .goal import Goal
 from .identity import previous
 from .interface import Difference, Provider, Subject
 from .providers import Providers
-from .run import Plan, ResourceFailedError, Run, guarded
+from .run import Plan, ResourceFailedError, Run, guarded, with_secrets
 from .state import Resource
 from .values import Properties, Secret, has_secret, plain
 
@@ -58,11 +58,14 @@ class Planner:
         subject = Subject(new.urn, new.type, new.id)
         reason = ""
         if old is not None and old.init_errors and not old.taint and not old.pending_replacement:
-            old = self._reread(old, provider, subject)
-            reason = "its last update failed"
-            if old is None:
-                new.id, new.outputs = "", {}
+            reason = "its last operation failed"
+            if not self._reread(old, provider, subject):
+                new.id, new.outputs, old.pending_replacement = "", {}, True
+                new.inputs = self._checked(new, old, provider, goal, replacing=True)
+                return Plan(Step(Op.CREATE, new.urn, new.parent, reason="it is gone"), new, old, provider)
         new.inputs = self._checked(new, old, provider, goal)
+        if old is not None and reason:
+            new.outputs = with_secrets(new, old.outputs)
         step = Step(Op.CREATE, new.urn, new.parent, reason=reason)
         plan = Plan(step, new, old, provider, wait_for=self._run.doomed.get(new.urn))
         if old is None:
@@ -100,13 +103,12 @@ class Planner:
                 item.pending_replacement = self._run.dry_run or item.pending_replacement
         plan.new.id = "" if self._run.dry_run else plan.new.id
 
-    def _reread(self, old: Resource, provider: Provider, subject: Subject) -> Resource | None:
+    def _reread(self, old: Resource, provider: Provider, subject: Subject) -> bool:
+        """Bring a resource of the checkpoint to what it really is; say whether it exists."""
         present = guarded(lambda: provider.read(subject, plain(old.inputs)))
-        if present is None:
-            self._run.checkpoint.remove(old)
-            return None
-        old.inputs, old.outputs = present
-        return old
+        if present is not None:
+            old.inputs, old.outputs = present
+        return present is not None
 
     def _checked(
         self, new: Resource, old: Resource | None, provider: Provider, goal: Goal, *, replacing: bool = False

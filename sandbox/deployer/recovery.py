@@ -25,8 +25,8 @@ def recover(run: Run, providers: Providers) -> None:
 def _recover(run: Run, providers: Providers, operation: PendingOperation) -> None:
     item = operation.resource
     old = run.old.get(item.urn)
-    if operation.type == "updating" and old is not None:
-        old.init_errors = old.init_errors or ["the update was interrupted"]
+    if operation.type != "creating" and old is not None:
+        old.init_errors = old.init_errors or [f"{operation.type} it was interrupted"]
     if operation.type != "creating":
         return
     subject = Subject(item.urn, item.type)
@@ -43,8 +43,6 @@ def _take_in(run: Run, found: Resource, old: Resource | None) -> None:
     run.tell(Diagnostic("warning", message, found.urn))
     if old is not None and not old.pending_replacement:
         found.delete = True
-    elif old is not None:
-        run.checkpoint.remove(old)
-    run.checkpoint.adopt(found)
+    run.checkpoint.adopt(found, None if found.delete else old)
     if not found.delete:
         run.old[found.urn] = found

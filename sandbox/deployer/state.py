@@ -244,10 +244,13 @@ class Checkpoint:
                     for key, dependencies in item.property_dependencies.items()
                 }
 
-    def adopt(self, resource: Resource) -> None:
-        """Add a resource that was found to exist to those of earlier runs."""
+    def adopt(self, resource: Resource, old: Resource | None) -> None:
+        """Add a resource that was found to exist to those of earlier runs, in place of `old`."""
         with self._lock:
-            self._base.append(resource)
+            if old is None:
+                self._base.append(resource)
+            else:
+                self._base[self._base.index(old)] = resource
             self.write()
 
     def document(self) -> dict[str, Any]:

@@ -9,7 +9,8 @@ import pytest
 from pulumi import ResourceOptions
 
 from sandbox.deployer.events import Diagnostic, Op
-from sandbox.deployer.stack import Result, read_outputs
+from sandbox.deployer.project import Project
+from sandbox.deployer.stack import Result, Stack, read_outputs
 from sandbox.deployer.state import Checkpoint
 from tests.sandbox.deployer.cloud import Cloud, Group, Listener, Thing, stack
 
@@ -406,3 +407,54 @@ def test_a_dependent_waits_for_depends_on(path: Path, cloud: Cloud) -> None:
 
     stack(path, cloud, body).up()
     assert cloud.log == ["create z", "create a"]
+
+
+def test_a_deletion_that_went_through_unheard_is_noticed(path: Path, cloud: Cloud) -> None:
+    stack(path, cloud, lambda: Thing("a") and None).up()
+    cloud.faults["delete a"] = "crash"
+    assert not stack(path, cloud, lambda: None).up().ok
+    cloud.faults.clear()
+    assert ops(stack(path, cloud, lambda: Thing("a") and None).up()) == {"a": "create"}
+    assert len(cloud.things) == 1
+
+
+def test_what_has_just_been_replaced_is_no_obstacle_to_deleting_what_it_used(
+    path: Path, cloud: Cloud
+) -> None:
+    def before() -> None:
+        a = Thing("a")
+        c = Thing("c", fixed="c", link=a.id)
+        Thing("e", link=c.id)
+
+    def after() -> None:
+        Thing("c")
+        Thing("a", fixed="a")
+
+    stack(path, cloud, before).up()
+    assert stack(path, cloud, after).up().failures == []
+    assert len(cloud.things) == 2
+    assert stack(path, cloud, after).up().changes == []
+
+
+def test_two_ups_of_one_stack_object_never_make_the_same_name(path: Path, cloud: Cloud) -> None:
+    size = 1
+    deployed = stack(path, cloud, lambda: Thing("a", size=size) and None)
+    assert deployed.up().ok
+    size = 2
+    assert deployed.up().failures == []
+
+
+def test_a_project_runs_again_and_again_in_one_process(tmp_path: Path, cloud: Cloud) -> None:
+    main = tmp_path / "infra"
+    main.mkdir()
+    (main / "helper.py").write_text("import pulumi\nnote = pulumi.Config().get('note')\n")
+    (main / "__main__.py").write_text(
+        "import os, pulumi, helper\n"
+        "pulumi.export('note', helper.note)\n"
+        "pulumi.export('folder', os.path.basename(os.getcwd()))\n"
+    )
+    for note in ("one", "two"):
+        project = Project("proj", tmp_path, main, "dev", {"proj:note": note})
+        result = Stack(project, tmp_path / "dev.json", {}).up()
+        assert result.failures == []
+        assert result.outputs == {"note": note, "folder": "infra"}
