@@ -171,7 +171,7 @@ class Intake(pulumi.ComponentResource):
         machines = [
             names.state_machine_arn(names.model(model).retrain) for model in sorted(self._args.models)
         ]
-        return [
+        permissions = [
             Permission(
                 sid="ReadQueue",
                 actions=["sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage"],
@@ -185,8 +185,11 @@ class Intake(pulumi.ComponentResource):
             storage.read("ReadSpecs", "artifacts", "specs/*"),
             storage.browse("ListSpecs", "artifacts", "specs/", tell_missing=True),
             storage.encrypt(),
-            Permission(sid="Retrain", actions=["states:StartExecution"], resources=machines),
         ]
+        if machines:
+            retrain = Permission(sid="Retrain", actions=["states:StartExecution"], resources=machines)
+            permissions.append(retrain)
+        return permissions
 
 
 def arrival_pattern(bucket: str) -> dict[str, Any]:

@@ -132,7 +132,7 @@ class _Reader:
     def names(self, key: str) -> list[str]:
         allowed = "a list of folder names below models/"
         found = self._get(key, self._config.get_object, allowed)
-        if not isinstance(found, list) or not found or not all(isinstance(n, str) for n in found):
+        if not isinstance(found, list) or not all(isinstance(n, str) for n in found):
             self.error(key, found, allowed)
             return []
         repeated = sorted({n for n in found if found.count(n) > 1})

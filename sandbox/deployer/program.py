@@ -23,7 +23,14 @@ from .monitor import EngineService, Monitor
 # One thread per registration that waits for its operation; the engine bounds the operations themselves.
 _REGISTRATION_THREADS = 128
 # Errors about what the user wrote: their message is the whole story, a traceback is noise.
-_PLAIN_ERRORS = {"SpecError", "SettingsError", "ConfigMissingError", "ConfigTypeError", "RunError"}
+_PLAIN_ERRORS = {
+    "SpecError",
+    "CodeError",
+    "SettingsError",
+    "ConfigMissingError",
+    "ConfigTypeError",
+    "RunError",
+}
 
 Body = Callable[[], Awaitable[None] | None]
 

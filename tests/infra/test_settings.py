@@ -61,7 +61,7 @@ def test_all_errors_are_reported_together_and_nothing_is_declared() -> None:
 @pytest.mark.parametrize(
     ("config", "told"),
     [
-        ({"models": []}, "upkeep:models: found []"),
+        ({"models": [1]}, "upkeep:models: found [1]"),
         ({"models": "flights"}, "upkeep:models: found 'flights', expected a list"),
         ({"models": ["flights", "flights"]}, "repeated: flights"),
         ({"overrides": ["flights"]}, "upkeep:overrides: found ['flights'], expected keys and values"),

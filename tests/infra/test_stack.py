@@ -70,3 +70,10 @@ def test_stack_fields_are_plain_and_frozen() -> None:
     stack = program.Stack
     assert dataclasses.is_dataclass(stack)
     assert stack.__dataclass_params__.frozen
+
+
+def test_a_stack_without_models_keeps_the_buckets_and_has_no_endpoint() -> None:
+    deployment = deploy({"models": []})
+    assert deployment.of("aws:s3/bucket:Bucket")
+    assert not deployment.of("aws:sagemaker/endpoint:Endpoint")
+    assert "states:StartExecution" not in deployment.allowed("intake-intake-policy")
