@@ -83,7 +83,9 @@ def parse(raw: Mapping[str, Any], stack: str) -> StackOutputs:
         raise UpkeepError(
             f"Stack {stack!r} is not deployed: it has no outputs. Deploy it with `{up(stack)}`."
         )
-    missing = [key for key in ("region", "data_bucket", "artifacts_bucket", "models") if not raw.get(key)]
+    missing = [
+        key for key in ("region", "data_bucket", "artifacts_bucket", "models") if raw.get(key) in (None, "")
+    ]
     if missing:
         raise UpkeepError(
             f"Stack {stack!r} lacks the outputs {', '.join(missing)}; its last deployment did not finish. "

@@ -9,9 +9,12 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import yaml
 
 from upkeep import outputs as stack_outputs
 from upkeep.context import client
@@ -113,6 +116,25 @@ def sweep_after(
         _delete_logs(sweeper, model)
     _tell(sweeper)
     return sweeper.deleted
+
+
+def removed(outputs: Mapping[str, Any], declared: Iterable[str]) -> dict[str, Any]:
+    """The outputs with only the models that are no longer declared; empty when there are none.
+
+    Their registry groups are about to be deleted, and a group must be empty for that.
+    """
+    gone = {name: model for name, model in (outputs.get("models") or {}).items() if name not in set(declared)}
+    return {**outputs, "models": gone} if gone else {}
+
+
+def declared_models(root: Path, stack: str) -> list[str]:
+    """The models a stack file lists, or those of the schema's default."""
+    for path, key in ((root / f"Pulumi.{stack}.yaml", "upkeep:models"), (root / "Pulumi.yaml", "models")):
+        config = (yaml.safe_load(path.read_text(encoding="utf-8")) or {}).get("config") or {}
+        if key in config:
+            found = config[key]
+            return list(found["default"] if isinstance(found, Mapping) else found)
+    return []
 
 
 def _parsed(outputs: StackOutputs | Mapping[str, Any]) -> StackOutputs:

@@ -12,7 +12,7 @@ from sandbox.seam.account import Account
 from sandbox.seam.alarms import Watch
 from sandbox.seam.deliveries import check_deliveries
 from sandbox.seam.encryption import guard_objects
-from sandbox.seam.function_logs import extract_metrics
+from sandbox.seam.logs import complete_logs
 from sandbox.seam.guard import guard, teach_resources
 from sandbox.seam.internals import check, ministack
 from sandbox.seam.machines import extend_state_machines
@@ -99,7 +99,7 @@ def connect(account: Account, sagemaker: Any) -> Emulator:
     extend_state_machines(account.endpoint_url)
     check_deliveries()
     guard_objects()
-    extract_metrics(account)
+    complete_logs(account)
     app.SERVICE_HANDLERS["sagemaker"] = SageMakerHandler(sagemaker)
     for service in ("sagemaker", "lambda", "states", "events", "scheduler", "sns", "sqs"):
         app.SERVICE_HANDLERS[service] = guard(service, app.SERVICE_HANDLERS[service])

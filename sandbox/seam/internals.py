@@ -19,7 +19,8 @@ RELIED_ON = {
     "services.cloudwatch": """_alarms _composite_alarms _metrics _put_metric_data _record_history
         record_metric _evaluate_alarm _evaluate_all_alarms _evaluate_parent_alarms _dispatch_alarm_actions
         _dims_key _dims_from_list _stat_value _calc_stats""",
-    "services.cloudwatch_logs": "_log_groups _create_log_group _create_log_stream _put_log_events",
+    "services.cloudwatch_logs": """_log_groups _create_log_group _create_log_stream _put_log_events
+        _filter_log_events _resolve_log_group_name""",
     "services.eventbridge": "_invoke_target _put_events",
     "services.iam": "_roles",
     "services.kms": "_resolve_key",

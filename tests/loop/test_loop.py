@@ -60,6 +60,11 @@ def test_the_decision_is_recorded_on_the_model_package_with_its_reason(operator:
     assert "fresh rows" in facts["reason"]
 
 
+def test_the_judge_reports_its_measurements_as_metrics(operator: Operator):
+    found = operator.client("cloudwatch").list_metrics(Namespace="Upkeep")["Metrics"]
+    assert {"Name": "Model", "Value": "flights"} in [d for metric in found for d in metric["Dimensions"]]
+
+
 def test_the_same_file_again_trains_nothing(operator: Operator, month: Month):
     before = operator.json("runs")
     operator.aws_cli("s3", "cp", month(1), operator.flights["incoming"])

@@ -19,7 +19,11 @@ def test_the_sandbox_is_told_the_short_command():
 
 def test_a_half_finished_deployment_names_the_missing_outputs():
     with pytest.raises(UpkeepError, match="lacks the outputs artifacts_bucket, models"):
-        outputs.parse({**RAW, "artifacts_bucket": "", "models": {}}, "dev")
+        outputs.parse({**RAW, "artifacts_bucket": "", "models": None}, "dev")
+
+
+def test_a_stack_may_have_no_models():
+    assert outputs.parse({**RAW, "models": {}}, "dev").models == {}
 
 
 def test_an_incomplete_model_is_named():

@@ -200,3 +200,17 @@ def test_logs_of_the_services_go_but_not_those_of_other_jobs():
 
 def test_a_stack_whose_first_deployment_failed_has_nothing_to_sweep():
     assert teardown.sweep(Account(), {"region": "us-east-1"}) == {}
+
+
+def test_only_models_that_are_no_longer_declared_count_as_removed():
+    outputs = {"region": "us-east-1", "models": {"flights": {}, "trains": {}}}
+    assert teardown.removed(outputs, ["flights"]) == {"region": "us-east-1", "models": {"trains": {}}}
+    assert teardown.removed(outputs, ["flights", "trains"]) == {}
+
+
+def test_a_stack_declares_the_models_of_its_file_or_those_of_the_schema(tmp_path):
+    (tmp_path / "Pulumi.yaml").write_text("config: {models: {type: array, default: [flights]}}")
+    (tmp_path / "Pulumi.dev.yaml").write_text("config: {'upkeep:models': [trains]}")
+    (tmp_path / "Pulumi.prod.yaml").write_text("")
+    assert teardown.declared_models(tmp_path, "dev") == ["trains"]
+    assert teardown.declared_models(tmp_path, "prod") == ["flights"]

@@ -13,7 +13,7 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from types import FrameType
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 from rich.console import Console
@@ -74,7 +74,7 @@ def up(
     """Deploy a stack, or bring it to what the program says; the changes are shown and confirmed first."""
     name = context.stack_name(stack)
     if not is_sandbox(name):
-        _hand_over("up", name, yes=yes, diff=diff, as_json=as_json, skip_preview=skip_preview)
+        _up_elsewhere(name, yes=yes, diff=diff, as_json=as_json, skip_preview=skip_preview)
     _require_consent(yes=yes or skip_preview, as_json=as_json, verb="up")
     target = _open(name, port)
     out = _console(as_json=as_json)
@@ -85,7 +85,11 @@ def up(
         _stop_on_failure(planned, as_json=as_json)
         if planned.changes and not yes:
             _confirm("Deploy these changes?")
+    gone = _removed(name, _plain_outputs(target))
+    _sweep(out, target.session, gone, after=False)
     done = _run(out, target, target.stack.up, quiet=as_json)
+    if done.ok:
+        _sweep(out, target.session, gone, after=True)
     _show_done(out, done, as_json=as_json)
 
 
@@ -290,13 +294,36 @@ def _hand_over(
     as_json: bool = False,
     skip_preview: bool = False,
     more: list[str] | None = None,
-) -> None:
+) -> NoReturn:
     """Let the real `pulumi` do it, and end with its exit code."""
     from upkeep import pulumi_cli
 
     flags = {"--yes": yes, "--diff": diff, "--json": as_json, "--skip-preview": skip_preview}
     options = [*(flag for flag, given in flags.items() if given), *(more or [])]
     raise typer.Exit(pulumi_cli.run(verb, stack, options))
+
+
+def _removed(stack: str, exported: dict[str, Any]) -> dict[str, Any]:
+    """The outputs of the models that the stack no longer declares."""
+    from upkeep import teardown
+
+    return teardown.removed(exported, teardown.declared_models(context.ROOT, stack))
+
+
+def _up_elsewhere(stack: str, *, yes: bool, diff: bool, as_json: bool, skip_preview: bool) -> None:
+    """Empty the registry groups of models that go, then let the real `pulumi` deploy."""
+    out = _console(as_json=as_json)
+    try:
+        there = context.load(stack)
+    except UpkeepError:  # not deployed yet: nothing can have been removed
+        _hand_over("up", stack, yes=yes, diff=diff, as_json=as_json, skip_preview=skip_preview)
+    gone = _removed(stack, dict(there.outputs.raw))
+    if gone and not yes:
+        _confirm(
+            f"{', '.join(gone['models'])} is no longer declared. Delete all its versions and jobs first?"
+        )
+    _sweep(out, there.session, gone, after=False)
+    _hand_over("up", stack, yes=yes, diff=diff, as_json=as_json, skip_preview=skip_preview)
 
 
 def _down_elsewhere(stack: str, *, yes: bool, as_json: bool) -> None:

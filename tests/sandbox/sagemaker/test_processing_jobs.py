@@ -76,11 +76,11 @@ def test_inputs_arrive_the_process_runs_and_outputs_go_back(service: Service) ->
     job = ended(service)
     assert job["ProcessingJobStatus"] == "Completed", job.get("FailureReason")
     assert service.platform.s3.objects["data", "reports/deep/report.json"] == b"{}"
+    service.sagemaker.flush()
     assert list(service.platform.logs.values()) == [["done"]]
     made = service.containers.jobs[0].request
     assert made.entrypoint == ["python3", "/opt/ml/processing/input/code/run.py"]
     assert made.arguments == ["--out", "/opt/ml/processing/output"]
-    service.sagemaker.flush()
     statuses = [
         detail["ProcessingJobStatus"]
         for detail in service.platform.events_of("SageMaker Processing Job State Change")
