@@ -12,9 +12,9 @@ from sandbox.seam.account import Account
 from sandbox.seam.alarms import Watch
 from sandbox.seam.deliveries import check_deliveries
 from sandbox.seam.encryption import guard_objects
-from sandbox.seam.logs import complete_logs
 from sandbox.seam.guard import guard, teach_resources
 from sandbox.seam.internals import check, ministack
+from sandbox.seam.logs import complete_logs
 from sandbox.seam.machines import extend_state_machines
 from sandbox.seam.sagemaker import SageMakerHandler, route_sagemaker
 

@@ -1,4 +1,4 @@
-"""What MiniStack's CloudWatch Logs leaves out: metrics inside log lines, and looking into streams by prefix."""
+"""What MiniStack's CloudWatch Logs leaves out: metrics in log lines, and streams looked up by prefix."""
 
 # ruff: noqa: SLF001 - MiniStack's private names are what this package is for
 
