@@ -8,7 +8,13 @@ import pulumi
 import pulumi_aws as aws
 
 from infra.naming import Names
-from infra.permissions import Permission, resource_policy, service_statement, tls_only_statement
+from infra.permissions import (
+    Permission,
+    on_behalf_of,
+    resource_policy,
+    service_statement,
+    tls_only_statement,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,12 +52,13 @@ class Alerts(pulumi.ComponentResource):
             opts=child,
         )
         statements = [
+            # State machines publish with their own roles.
             service_statement(
-                "Publishers",
-                ["cloudwatch.amazonaws.com", "events.amazonaws.com"],
+                "Alarms",
+                "cloudwatch.amazonaws.com",
                 ["sns:Publish"],
                 topic.arn,
-                args.names.account_id,
+                on_behalf_of(args.names.account_id),
             ),
             tls_only_statement(["sns:Publish"], [topic.arn]),
         ]

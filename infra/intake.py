@@ -128,7 +128,7 @@ class Intake(pulumi.ComponentResource):
             aws.sqs.QueuePolicy(
                 f"{name}-{role}-policy",
                 queue_url=queue.url,
-                policy=resource_policy(_queue_statements(queue.arn, rule.arn, names.account_id)),
+                policy=resource_policy(_queue_statements(queue.arn, rule.arn)),
                 opts=child,
             )
             for role, queue in (("queue", self.queue), ("dead-letters", self.dead_letters))
@@ -201,11 +201,11 @@ def arrival_pattern(bucket: str) -> dict[str, Any]:
     }
 
 
-def _queue_statements(
-    queue_arn: pulumi.Input[str], rule_arn: pulumi.Input[str], account_id: str
-) -> list[dict[str, Any]]:
+def _queue_statements(queue_arn: pulumi.Input[str], rule_arn: pulumi.Input[str]) -> list[dict[str, Any]]:
+    # The rule's ARN holds the account. This is the form EventBridge's page has:
+    # https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-use-resource-based.html#eb-sqs-permissions
+    this_rule = {"ArnEquals": {"aws:SourceArn": rule_arn}}
     arrivals = service_statement(
-        "Arrivals", ["events.amazonaws.com"], ["sqs:SendMessage"], queue_arn, account_id
+        "Arrivals", "events.amazonaws.com", ["sqs:SendMessage"], queue_arn, this_rule
     )
-    arrivals["Condition"]["ArnEquals"] = {"aws:SourceArn": rule_arn}
     return [arrivals, tls_only_statement(["sqs:SendMessage", "sqs:ReceiveMessage"], [queue_arn])]

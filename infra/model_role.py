@@ -18,7 +18,9 @@ def model_permissions(names: Names, storage: Storage, model: str, image: str) ->
         storage.read("ReadData", "data", f"accepted/{model}/*", f"manifests/{model}/*"),
         storage.browse("ListData", "data", f"accepted/{model}/", f"manifests/{model}/"),
         storage.write("Capture", "data", f"capture/{model}/*"),
-        storage.encrypt(),
+        # A job that names a key for its output asks for `kms:Encrypt`:
+        # https://docs.aws.amazon.com/sagemaker/latest/dg/sagemaker-roles.html
+        storage.encrypt("kms:Encrypt"),
         Permission(
             sid="WriteLogs",
             actions=[

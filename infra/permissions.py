@@ -79,32 +79,60 @@ def policy_document(permissions: Sequence[Permission]) -> pulumi.Output[str]:
     return pulumi.Output.json_dumps({"Version": POLICY_VERSION, "Statement": statements})
 
 
-def trust_policy(service: str, account_id: str) -> str:
-    """Lets one AWS service take a role, on behalf of this account alone.
+# Services that say for whom they take a role, each with the page that says so: with a condition on a key that it
+# does not send, a service could not take the role at all.
+TELLS_THE_ACCOUNT: dict[str, str] = {
+    "events.amazonaws.com": "https://docs.aws.amazon.com/eventbridge/latest/userguide/cross-service-confused-deputy-prevention.html",
+    "sagemaker.amazonaws.com": "https://docs.aws.amazon.com/sagemaker/latest/dg/security-confused-deputy-prevention.html",
+    "states.amazonaws.com": "https://docs.aws.amazon.com/step-functions/latest/dg/procedure-create-iam-role.html",
+}
+# Lambda's guide knows these keys only where a function is the target, not for the role it takes. There is nothing
+# to confuse either: a function's role is of its own account, and somebody was allowed to pass it.
+# https://docs.aws.amazon.com/lambda/latest/dg/permissions-source-function-arn.html
+SILENT = frozenset({"lambda.amazonaws.com"})
 
-    The condition is AWS's remedy for the confused deputy:
+
+def on_behalf_of(account_id: str) -> dict[str, Any]:
+    """AWS's remedy for the confused deputy: a service acts for this account alone.
+
     https://docs.aws.amazon.com/IAM/latest/UserGuide/confused-deputy.html
     """
-    statement = {
+    return {"StringEquals": {"aws:SourceAccount": account_id}}
+
+
+def trust_policy(service: str, account_id: str) -> str:
+    """Lets one AWS service take a role, where it says so on behalf of this account alone.
+
+    Raises:
+        ValueError: Nobody has looked up whether the service names the account.
+    """
+    if service not in TELLS_THE_ACCOUNT and service not in SILENT:
+        raise ValueError(f"{service}: add it to TELLS_THE_ACCOUNT with the page that says so, or to SILENT")
+    statement: dict[str, Any] = {
         "Effect": "Allow",
         "Principal": {"Service": service},
         "Action": "sts:AssumeRole",
-        "Condition": {"StringEquals": {"aws:SourceAccount": account_id}},
     }
+    if service in TELLS_THE_ACCOUNT:
+        statement["Condition"] = on_behalf_of(account_id)
     return json.dumps({"Version": POLICY_VERSION, "Statement": [statement]})
 
 
 def service_statement(
-    sid: str, services: Sequence[str], actions: Sequence[str], resource: pulumi.Input[str], account_id: str
+    sid: str,
+    service: str,
+    actions: Sequence[str],
+    resource: pulumi.Input[str],
+    condition: Mapping[str, Mapping[str, pulumi.Input[str]]],
 ) -> dict[str, Any]:
-    """Statement of a resource policy that admits AWS services, on behalf of this account alone."""
+    """Statement of a resource policy that admits one AWS service under a condition."""
     return {
         "Sid": sid,
         "Effect": "Allow",
-        "Principal": {"Service": list(services)},
+        "Principal": {"Service": service},
         "Action": list(actions),
         "Resource": resource,
-        "Condition": {"StringEquals": {"aws:SourceAccount": account_id}},
+        "Condition": dict(condition),
     }
 
 

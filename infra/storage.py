@@ -9,7 +9,13 @@ import pulumi
 import pulumi_aws as aws
 
 from infra.naming import Names
-from infra.permissions import Permission, resource_policy, service_statement, tls_only_statement
+from infra.permissions import (
+    Permission,
+    on_behalf_of,
+    resource_policy,
+    service_statement,
+    tls_only_statement,
+)
 
 ABORT_MULTIPART_DAYS = 7
 ACCESS_LOG_DAYS = 365
@@ -140,11 +146,10 @@ class Storage(pulumi.ComponentResource):
         """Read what is encrypted with the stack's key."""
         return Permission(sid="Decrypt", actions=["kms:Decrypt"], resources=[self.key.arn])
 
-    def encrypt(self) -> Permission:
-        """Read and write what is encrypted with the stack's key."""
-        return Permission(
-            sid="Encrypt", actions=["kms:Decrypt", "kms:GenerateDataKey"], resources=[self.key.arn]
-        )
+    def encrypt(self, *more: str) -> Permission:
+        """Read and write what is encrypted with the stack's key; more actions on the key where asked for."""
+        actions = sorted(["kms:Decrypt", "kms:GenerateDataKey", *more])
+        return Permission(sid="Encrypt", actions=actions, resources=[self.key.arn])
 
     def _objects(self, sid: str, bucket: str, patterns: Sequence[str], actions: Sequence[str]) -> Permission:
         names = self._args.names
@@ -163,14 +168,14 @@ class Storage(pulumi.ComponentResource):
                 # In a key policy the resource is always this key.
                 "Resource": "*",
             },
-            # An alarm or a rule publishes to an encrypted topic with the key's help:
+            # An alarm publishes to an encrypted topic with the key's help:
             # https://docs.aws.amazon.com/sns/latest/dg/sns-key-management.html#compatibility-with-aws-services
             service_statement(
-                "Publishers",
-                [f"{service}.amazonaws.com" for service in ("cloudwatch", "events")],
+                "Alarms",
+                "cloudwatch.amazonaws.com",
                 ["kms:Decrypt", "kms:GenerateDataKey"],
                 "*",
-                names.account_id,
+                on_behalf_of(names.account_id),
             ),
         ]
         key = aws.kms.Key(
@@ -278,7 +283,11 @@ class Storage(pulumi.ComponentResource):
         if role == "logs":
             statements.append(
                 service_statement(
-                    "AccessLogs", ["logging.s3.amazonaws.com"], ["s3:PutObject"], objects, names.account_id
+                    "AccessLogs",
+                    "logging.s3.amazonaws.com",
+                    ["s3:PutObject"],
+                    objects,
+                    on_behalf_of(names.account_id),
                 )
             )
         return statements

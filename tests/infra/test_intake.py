@@ -22,9 +22,10 @@ def test_only_files_below_incoming_reach_the_queue() -> None:
 def test_only_this_rule_may_send_to_the_queues() -> None:
     for name in ("intake-queue-policy", "intake-dead-letters-policy"):
         allow, deny = standard().one("QueuePolicy", name).document("policy")["Statement"]
-        assert allow["Principal"] == {"Service": ["events.amazonaws.com"]}
-        assert "aws:SourceArn" in allow["Condition"]["ArnEquals"]
-        assert allow["Condition"]["StringEquals"] == {"aws:SourceAccount": ACCOUNT}
+        assert allow["Principal"] == {"Service": "events.amazonaws.com"}
+        (rule,) = allow["Condition"]["ArnEquals"].values()
+        assert f":{ACCOUNT}:rule/" in rule
+        assert list(allow["Condition"]) == ["ArnEquals"], "EventBridge is documented to name the rule"
         assert deny["Effect"] == "Deny"
 
 

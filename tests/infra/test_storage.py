@@ -35,7 +35,7 @@ def test_access_is_logged_to_a_bucket_that_only_s3_writes_to() -> None:
         for s in standard().one("BucketPolicy", "storage-logs-policy").document("policy")["Statement"]
         if s["Effect"] == "Allow"
     ]
-    assert [s["Principal"] for s in allowed] == [{"Service": ["logging.s3.amazonaws.com"]}]
+    assert [s["Principal"] for s in allowed] == [{"Service": "logging.s3.amazonaws.com"}]
 
 
 @pytest.mark.parametrize("protect", [True, False])
