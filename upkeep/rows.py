@@ -63,6 +63,16 @@ def parse_rows(text: str, spec: ModelSpec, name: str) -> Iterator[dict[str, Any]
         yield from (for_model(row, spec) for row in csv.DictReader(io.StringIO(text)))
 
 
+def parse_json(text: str, spec: ModelSpec, name: str) -> list[dict[str, Any]]:
+    """One row as a JSON object, or a JSON list of such.
+
+    Raises:
+        UpkeepError: It is no JSON, or something else than rows.
+    """
+    found = _load(text, name)
+    return [for_model(row, spec) for row in (found if isinstance(found, list) else [found])]
+
+
 def for_model(row: object, spec: ModelSpec) -> dict[str, Any]:
     """A row as the endpoint wants it: without target and time, text turned into the spec's types.
 

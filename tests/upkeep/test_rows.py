@@ -92,3 +92,16 @@ def test_a_stack_without_the_spec_says_where_it_should_be():
     there = FakeContext({"s3": FakeClient(get_object=raising(refusal("NoSuchKey")))})
     with pytest.raises(UpkeepError, match=r"specs/flights\.json; run `upkeep up`"):
         rows.deployed_spec(there, there.model(None))
+
+
+@pytest.mark.parametrize("text", ["x", "", "carrier=UA"])
+def test_a_row_given_as_json_must_be_json(text):
+    with pytest.raises(UpkeepError, match="--json-row: not readable as JSON"):
+        rows.parse_json(text, SPEC, "--json-row")
+
+
+def test_a_row_given_as_json_may_be_a_list_of_rows():
+    assert rows.parse_json('[{"carrier": "UA"}, {"carrier": "AA"}]', SPEC, "--json-row") == [
+        {"carrier": "UA"},
+        {"carrier": "AA"},
+    ]

@@ -95,4 +95,4 @@ def _given(
     spec = rows.deployed_spec(there, target)
     if file:
         return rows.read(file, spec)
-    return [row for text in json_rows for row in rows.parse_rows(text, spec, "--json-row")]
+    return [row for text in json_rows for row in rows.parse_json(text, spec, "--json-row")]
