@@ -79,15 +79,15 @@ def policy_document(permissions: Sequence[Permission]) -> pulumi.Output[str]:
     return pulumi.Output.json_dumps({"Version": POLICY_VERSION, "Statement": statements})
 
 
-# Services that say for whom they take a role, each with the page that says so: with a condition on a key that it
-# does not send, a service could not take the role at all.
+# Services that say for whom they take a role, each with the page that says so: with a condition on a key that
+# it does not send, a service could not take the role at all.
 TELLS_THE_ACCOUNT: dict[str, str] = {
     "events.amazonaws.com": "https://docs.aws.amazon.com/eventbridge/latest/userguide/cross-service-confused-deputy-prevention.html",
     "sagemaker.amazonaws.com": "https://docs.aws.amazon.com/sagemaker/latest/dg/security-confused-deputy-prevention.html",
     "states.amazonaws.com": "https://docs.aws.amazon.com/step-functions/latest/dg/procedure-create-iam-role.html",
 }
-# Lambda's guide knows these keys only where a function is the target, not for the role it takes. There is nothing
-# to confuse either: a function's role is of its own account, and somebody was allowed to pass it.
+# Lambda's guide knows these keys only where a function is the target, not for the role it takes. There is
+# nothing to confuse either: a function's role is of its own account, and somebody was allowed to pass it.
 # https://docs.aws.amazon.com/lambda/latest/dg/permissions-source-function-arn.html
 SILENT = frozenset({"lambda.amazonaws.com"})
 
