@@ -17,6 +17,7 @@ from aws_lambda_powertools import Logger
 from monitoring import metrics
 from training.aws import Place, client, code, require
 from training.outputs import OutputError, output_uri, read_document
+from training.words import description
 
 _log = Logger(service="release")
 SAMPLE = "sample.json"
@@ -44,8 +45,8 @@ def handler(event: Mapping[str, Any], context: Any) -> dict[str, Any]:
         context: Lambda's context.
 
     Returns:
-        ``verified``, ``serving_config``, ``served_version`` and ``reason``; a bad release is an answer, no
-        exception.
+        ``verified``, ``serving_config``, ``served_version`` and ``reason``, which becomes the package's
+        description; a bad release is an answer, no exception.
     """
     bucket, prefix = require(os.environ, "ARTIFACTS_BUCKET", "PREFIX")
     account = Place.of(context.invoked_function_arn).account
@@ -54,7 +55,7 @@ def handler(event: Mapping[str, Any], context: Any) -> dict[str, Any]:
         reason = _verify(event, serving, bucket, account)
         verified = True
     except (UnverifiedError, OutputError) as error:
-        reason, verified = str(error), False
+        reason, verified = description(str(error)), False
     _log.info(reason, extra={"model": event["model"], "verified": verified, "config": serving.config})
     metrics.emit(
         prefix, event["model"], {metrics.RELEASES_VERIFIED if verified else metrics.RELEASES_FAILED: 1}

@@ -28,6 +28,7 @@ from infra.serving import data_capture, serving_environment
 from infra.storage import Storage
 from models.spec import ModelSpec
 from training.manifest import Manifest
+from training.words import description
 
 # Every input that can change; `tags` alone stay Pulumi's.
 _SEED_IS_MADE_ONCE = {
@@ -95,7 +96,9 @@ class Model(pulumi.ComponentResource):
         self.group = aws.sagemaker.ModelPackageGroup(
             f"{name}-registry",
             model_package_group_name=self._own.base,
-            model_package_group_description=args.spec.description or f"Versions of {args.spec.name}",
+            model_package_group_description=description(
+                args.spec.description or f"Versions of {args.spec.name}"
+            ),
             opts=pulumi.ResourceOptions(parent=self),
         )
         self.role, policy = self._create_role()

@@ -17,6 +17,7 @@ from monitoring import metrics
 from training.aws import Place, client, require
 from training.decision import Verdict, decide
 from training.outputs import OutputError, output_uri, read_document, read_spec
+from training.words import description
 
 _log = Logger(service="judge")
 EVALUATION = "evaluation.json"
@@ -101,7 +102,7 @@ def build(
         "run_id": run_id,
         "version_label": run_id[:8],
         "decision": decision,
-        "reason": verdict.reason,
+        "reason": description(verdict.reason),
         "approval": APPROVALS[approval] if verdict.promote else "Rejected",
         "metric": verdict.metric,
         "challenger": challenger,

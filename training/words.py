@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from models.spec import Feature
 
+# What ModelPackageDescription and ApprovalDescription hold, and no control characters:
+# https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_UpdateModelPackage.html
+MAX_DESCRIPTION = 1024
 _MAX_SHOWN = 60
 
 
@@ -12,9 +15,14 @@ def shown(value: object) -> str:
     return "nothing" if value is None or value == "" else cut(repr(value))
 
 
-def cut(text: str) -> str:
+def cut(text: str, most: int = _MAX_SHOWN) -> str:
     """A text short enough for a message."""
-    return text if len(text) <= _MAX_SHOWN else text[: _MAX_SHOWN - 3] + "..."
+    return text if len(text) <= most else text[: most - 3] + "..."
+
+
+def description(text: str) -> str:
+    """A text as the registry takes it: on one line and not too long."""
+    return cut(" ".join(text.split()), MAX_DESCRIPTION)
 
 
 def allowed(feature: Feature) -> str:

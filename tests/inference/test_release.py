@@ -112,6 +112,14 @@ def test_an_endpoint_that_failed_is_told_with_sagemakers_reason(endpoint):
     _refuses(endpoint, "endpoint upkeep-test-toy is Failed, expected InService: ping")
 
 
+def test_a_reason_fits_the_packages_description(endpoint):
+    endpoint.endpoint |= {"EndpointStatus": "Failed", "FailureReason": "line\n" * 1000}
+    reason = _refuses(endpoint, "is Failed, expected InService: line line")["reason"]
+    assert len(reason) == 1024
+    assert reason.endswith("...")
+    assert "\n" not in reason
+
+
 def test_another_model_in_the_configuration_is_seen(endpoint):
     endpoint.config = {"ProductionVariants": [{"ModelName": "model-1"}]}
     _refuses(endpoint, "configuration config-2 holds the model model-1, expected model-2")

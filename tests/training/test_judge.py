@@ -78,6 +78,12 @@ def test_a_worse_model_is_rejected_wherever_it_is(store, monkeypatch, approval):
     assert (decision["decision"], decision["approval"]) == ("refuse", "Rejected")
 
 
+def test_a_reason_fits_the_packages_description(store):
+    reason = _judge(store, comparable=False, note="a\nb " * 1000)["reason"]
+    assert reason.startswith("refused: not compared with the champion: a b a b")
+    assert len(reason) == 1024
+
+
 def test_metadata_fits_a_model_package(store):
     metadata = _judge(store, comparable=False, note="the champion (it's old) cannot be loaded: " + "x" * 500)[
         "metadata"
