@@ -9,7 +9,7 @@ import uuid
 import zlib
 from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, urlsplit
 from xml.sax.saxutils import escape
 
 from botocore.exceptions import UnknownServiceError
@@ -69,20 +69,22 @@ class Gateway:
         elif scope["type"] == "http":
             await self._serve(scope, receive, send)
         else:
-            await self._emulator(scope, receive, send)
+            await send({"type": "websocket.close"})  # none of the services speaks it
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         path = scope["path"]
         headers = {
             name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]
         }
-        if path == "/_upkeep/health":
+        if not _is_ours(headers.get("host", "")):
+            # A web page that rebinds its own name to 127.0.0.1 must not reach the sandbox.
+            await _answer(send, 403, {"error": f"{headers.get('host')} is not a name of the sandbox."})
+        elif _is_from_elsewhere(headers):
+            await _answer(send, 403, {"error": "Pages of other sites may not use the sandbox."})
+        elif path == "/_upkeep/health":
             await _answer(send, 200, self._health())
         elif path in _CLOSED:
             await _answer(send, 404, {"error": f"{path} is closed: restart the sandbox instead."})
-        elif not _is_ours(headers.get("host", "")):
-            # A web page that rebinds its own name to 127.0.0.1 must not reach the sandbox.
-            await _answer(send, 403, {"error": f"{headers.get('host')} is not a name of the sandbox."})
         elif path.startswith(("/_ministack/", "/_localstack/")) or path == "/health":
             await self._emulator(scope, receive, send)
         else:
@@ -115,7 +117,12 @@ class Gateway:
 
     async def _live(self, receive: Receive, send: Send) -> None:
         await receive()
-        await self._emulator.open()
+        try:
+            await self._emulator.open()
+        except Exception as error:
+            # Raised through, it would be a warning only, and the server would go on without an emulator.
+            await send({"type": "lifespan.startup.failed", "message": f"{type(error).__name__}: {error}"})
+            raise
         await send({"type": "lifespan.startup.complete"})
         await receive()
         await self._emulator.close()
@@ -125,6 +132,18 @@ class Gateway:
 def _is_ours(host: str) -> bool:
     name = host.rpartition(":")[0] if ":" in host else host
     return not name or name in _OWN_HOSTS or name.endswith(_OWN_SUFFIXES)
+
+
+def _is_from_elsewhere(headers: dict[str, str]) -> bool:
+    """Whether a browser sends this for a page that is not from this machine.
+
+    Such a page could otherwise create and run functions here: a cross-origin POST needs nobody's consent.
+    """
+    origin = headers.get("origin")
+    if origin is None:
+        return headers.get("sec-fetch-site") == "cross-site"
+    name = urlsplit(origin).hostname or ""
+    return name not in _OWN_HOSTS and not name.endswith(".localhost")
 
 
 def _carries_object(service: str, request: Request) -> bool:

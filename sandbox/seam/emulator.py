@@ -61,7 +61,7 @@ class Emulator:
         return f"/{bucket}{path}" if bucket else path
 
     async def open(self) -> None:
-        """Run MiniStack's start-up: worker threads and schedulers."""
+        """Run MiniStack's start-up: worker threads and schedulers. Raises RuntimeError when it fails."""
         started: asyncio.Event = asyncio.Event()
         asked = [{"type": "lifespan.startup"}]
 
@@ -76,7 +76,11 @@ class Emulator:
                 started.set()
 
         self._lifespan = asyncio.create_task(self._app.app({"type": "lifespan"}, receive, send))
-        await started.wait()
+        ready = asyncio.create_task(started.wait())
+        await asyncio.wait({ready, self._lifespan}, return_when=asyncio.FIRST_COMPLETED)
+        if not started.is_set():
+            ready.cancel()
+            raise RuntimeError("MiniStack's start-up failed") from self._lifespan.exception()
         self._watch.open()
 
     async def close(self) -> None:

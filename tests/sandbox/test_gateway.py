@@ -161,6 +161,58 @@ def test_the_sandboxs_names_are_let_in(host: str) -> None:
     assert ask(FakeEmulator(), b"{}", x_amz_target="SageMaker.ListModels", host=host)[0] == 200
 
 
+@pytest.mark.parametrize(
+    "sent",
+    [
+        {"origin": "https://evil.example.com"},
+        {"origin": "http://bucket.s3-website-us-east-1.amazonaws.com"},
+        {"origin": "null"},
+        {"sec_fetch_site": "cross-site"},
+    ],
+)
+def test_a_page_of_another_site_is_turned_away(sent: dict[str, Any]) -> None:
+    emulator = FakeEmulator()
+    assert ask(emulator, b"{}", x_amz_target="SageMaker.ListModels", **sent)[0] == 403
+    assert ask(emulator, method="OPTIONS", **sent)[0] == 403
+    assert emulator.bodies == []
+
+
+@pytest.mark.parametrize("origin", ["http://localhost:3000", "http://127.0.0.1:8000"])
+def test_a_page_of_this_machine_is_let_in(origin: str) -> None:
+    assert ask(FakeEmulator(), b"{}", x_amz_target="SageMaker.ListModels", origin=origin)[0] == 200
+
+
+def test_a_web_socket_is_closed_unopened() -> None:
+    sent: list[dict[str, Any]] = []
+
+    async def send(message: dict[str, Any]) -> None:
+        sent.append(message)
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "websocket.connect"}
+
+    asyncio.run(Gateway(FakeEmulator(), pid=7)({"type": "websocket", "path": "/"}, receive, send))
+    assert sent == [{"type": "websocket.close"}]
+
+
+def test_an_emulator_that_cannot_start_fails_the_server_with_the_reason() -> None:
+    class Broken(FakeEmulator):
+        async def open(self) -> None:
+            raise RuntimeError("no room")
+
+    sent: list[dict[str, Any]] = []
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "lifespan.startup"}
+
+    async def send(message: dict[str, Any]) -> None:
+        sent.append(message)
+
+    with pytest.raises(RuntimeError):
+        asyncio.run(Gateway(Broken(), pid=7)({"type": "lifespan"}, receive, send))
+    assert sent == [{"type": "lifespan.startup.failed", "message": "RuntimeError: no room"}]
+
+
 @pytest.mark.parametrize("path", ["/_ministack/reset", "/_ministack/config"])
 def test_the_emulators_own_switches_are_closed(path: str) -> None:
     emulator = FakeEmulator()

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import asyncio
 import json
 import time
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -721,3 +723,16 @@ def test_a_moved_seam_is_named() -> None:
         patch.setitem(internals.RELIED_ON, "core.arn", "parse_arn no_such_name")
         with pytest.raises(RuntimeError, match=r"moved ministack\.core\.arn\.no_such_name; sandbox/seam"):
             internals.check()
+
+
+def test_a_start_up_that_fails_is_an_error_and_not_a_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    from sandbox.seam import emulator
+
+    async def app(_scope: Any, _receive: Any, _send: Any) -> None:
+        raise OSError("no room")
+
+    monkeypatch.setattr(emulator, "ministack", lambda _module: SimpleNamespace(app=app))
+    watch: Any = None
+    with pytest.raises(RuntimeError, match="start-up failed") as raised:
+        asyncio.run(emulator.Emulator(None, watch).open())
+    assert isinstance(raised.value.__cause__, OSError)
