@@ -1,13 +1,14 @@
 """Starts, finds and stops the one sandbox process of a port.
 
 A running sandbox is a directory, `run_dir(port)`, that holds all it writes and is gone after the stop.
-Creating the directory is the lock: whoever makes it starts the sandbox. `sandbox.json` in it names the
-process.
+Whoever makes the directory starts the sandbox; a lock on the directory above lets one look, clear away and
+make at a time. `sandbox.json` in it names the process.
 """
 
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import http.client
 import json
 import os
@@ -18,7 +19,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -37,6 +38,7 @@ _STARTING_SECONDS = 15.0  # a directory without sandbox.json is a start under wa
 _STOP_SECONDS = 20.0
 _POLL_SECONDS = 0.02
 _LOG_TAIL_LINES = 15
+_CLAIMS = 3  # the directory above goes with the last sandbox in it, perhaps just now
 
 
 class SandboxError(Exception):
@@ -173,27 +175,36 @@ def write_record(directory: Path, port: int) -> None:
 
 def _record(directory: Path) -> dict[str, Any] | None:
     try:
-        loaded: dict[str, Any] = json.loads((directory / _INFO).read_text(encoding="utf-8"))
+        loaded = json.loads((directory / _INFO).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
-    return loaded
+    return loaded if isinstance(loaded, dict) and {"pid", "url"} <= loaded.keys() else None
 
 
 def _claim(port: int, note: Callable[[str], None]) -> Path:
-    """Create the run directory of a port, which is the lock; a dead sandbox's is cleared first."""
+    """Create the run directory of a port; a dead sandbox's is cleared first."""
     directory = run_dir(port)
-    _private_parent(directory.parent)
-    for _attempt in range(2):
-        _refuse_running(port, directory)
-        if directory.exists():
-            _clear_stale(directory, note)
-        _refuse_taken(port)
-        with contextlib.suppress(FileExistsError):
+    for _attempt in range(_CLAIMS):
+        _private_parent(directory.parent)
+        with contextlib.suppress(FileNotFoundError), _alone(directory.parent):
+            _refuse_running(port, directory)
+            if directory.exists():
+                _clear_stale(directory, note)
+            _refuse_taken(port)
             directory.mkdir(mode=0o700)
             return directory
-    raise SandboxError(
-        f"Another sandbox is being started on port {port} right now. Wait for it, or use --port."
-    )
+    raise SandboxError(f"{directory.parent} is being removed again and again. Try once more.")
+
+
+@contextlib.contextmanager
+def _alone(directory: Path) -> Iterator[None]:
+    """Hold the lock of a directory; whoever has it is quick, and the kernel takes it from the dead."""
+    handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
 
 
 def _private_parent(parent: Path) -> None:
@@ -299,7 +310,7 @@ def _await_ready(
                 f"The sandbox ended while starting (exit code {process.returncode}).{_tail(log)}"
             )
         with contextlib.suppress(OSError):
-            if health(info)["pid"] == process.pid:
+            if health(info).get("pid") == process.pid:
                 return
         time.sleep(_POLL_SECONDS)
     raise SandboxError(f"The sandbox did not answer within {timeout_seconds:g} s.{_tail(log)}")

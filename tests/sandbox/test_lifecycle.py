@@ -12,6 +12,7 @@ import tempfile
 import time
 import zipfile
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -210,6 +211,35 @@ def test_what_a_dead_sandbox_left_is_removed_with_a_note(port: int) -> None:
     assert lifecycle.find(port) is None
     lifecycle.start(port, note=notes.append)
     assert notes == [f"Removed {directory}, left by process {dead.pid}, which no longer runs."]
+
+
+def test_of_two_that_find_a_dead_sandboxs_directory_one_gets_it(
+    port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lifecycle.run_dir(port).mkdir(parents=True, mode=0o700)
+    (lifecycle.run_dir(port) / "sandbox.json").write_text('["not a record"]')
+    os.utime(lifecycle.run_dir(port), (1, 1))
+    look = lifecycle._refuse_running
+
+    def look_and_dawdle(*arguments: Any) -> None:
+        look(*arguments)
+        time.sleep(0.1)
+
+    monkeypatch.setattr(lifecycle, "_refuse_running", look_and_dawdle)
+
+    def claim(_number: int) -> str:
+        try:
+            lifecycle._claim(port, lambda _line: None)
+        except SandboxError as error:
+            return str(error)
+        return "mine"
+
+    with ThreadPoolExecutor(2) as pool:
+        one, other = sorted(pool.map(claim, range(2)))
+    assert "is being started" in one
+    assert other == "mine"
+    assert lifecycle.run_dir(port).is_dir()
+    lifecycle.run_dir(port).rmdir()
 
 
 def test_another_process_with_the_dead_sandboxs_id_is_not_taken_for_it(port: int) -> None:
