@@ -257,7 +257,7 @@ def _step_run(source: Source, progress: Progress) -> Progress:
     if run is None:
         return progress
     if run.status == "SUCCEEDED":
-        run = replace(run, decision=source.decision(run))
+        run = run.judged(source.decision(run))
     return replace(progress, run=run, steps=tuple(source.steps(run)))
 
 

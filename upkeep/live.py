@@ -17,7 +17,7 @@ from rich.text import Text
 from upkeep import data
 from upkeep.follow import Progress
 from upkeep.render import is_terminal, seconds, size
-from upkeep.runs import Step
+from upkeep.runs import Run, Step
 
 MARKS = {"done": ("✔", "green"), "failed": ("✘", "red"), "running": ("…", "cyan"), "refused": ("!", "yellow")}
 _REFRESH_PER_SECOND = 8
@@ -40,7 +40,7 @@ def rows(progress: Progress, now: datetime) -> list[Row]:
     shown = [_file_row(upload) for upload in progress.uploads]
     if progress.run is not None:
         about = f"Retraining {progress.run.short}"
-        shown.append(Row(about, detail=f"{progress.run.rows:,} rows" if progress.run.rows else ""))
+        shown.append(Row(about, detail=_run_rows(progress.run)))
         shown += [_step_row(step, now) for step in progress.steps if _worth_showing(step, now)]
     if progress.release is not None and progress.package is not None:
         shown.append(Row(f"Release of version {progress.package.version}"))
@@ -119,6 +119,15 @@ class FollowView:
 def _worth_showing(step: Step, now: datetime) -> bool:
     """Tasks, what failed, and what takes its time; not the many states that only decide or count."""
     return step.kind == "Task" or step.status == "failed" or step.seconds(now) >= _NOTICEABLE_SECONDS
+
+
+def _run_rows(run: Run) -> str:
+    if run.rows is None:
+        return ""
+    where = (
+        "" if run.decision or run.files is None else f" in {run.files} file{'' if run.files == 1 else 's'}"
+    )
+    return f"{run.rows:,} rows{where}"
 
 
 def _file_row(upload: data.Upload) -> Row:

@@ -107,7 +107,7 @@ class Run:
         model: Name of the model.
         status: RUNNING, SUCCEEDED, FAILED, TIMED_OUT or ABORTED.
         trigger: What started it.
-        rows: Rows in all its files.
+        rows: Rows it worked on; before the judge has spoken, those in its files, repeated ones included.
         manifest_uri: The data manifest in S3.
         error: Name of the error that ended it.
         cause: What Step Functions says about that error.
@@ -141,6 +141,12 @@ class Run:
     def seconds(self) -> float | None:
         """How long it took; None while it runs."""
         return None if self.stopped is None else (self.stopped - self.started).total_seconds()
+
+    def judged(self, decision: Decision | None) -> Run:
+        """The run with what the judge recorded, if anything."""
+        if decision is None:
+            return self
+        return replace(self, decision=decision, rows=_whole(decision.rows.get("total")) or self.rows)
 
     def to_json(self) -> dict[str, Any]:
         """The run as `--json` prints it."""
@@ -265,7 +271,7 @@ def steps_of(context: Clients, arn: str) -> list[Step]:
 def with_decision(context: Clients, run: Run) -> Run:
     """The run with the judge's record, when there is one."""
     record = read_json(context, context.outputs.artifacts_bucket, f"decisions/{run.model}/{run.id}.json")
-    return run if record is None else replace(run, decision=parse_decision(record))
+    return run.judged(None if record is None else parse_decision(record))
 
 
 def find_release(context: Clients, model: ModelOutputs, package_arn: str, since: datetime) -> Run | None:

@@ -41,6 +41,11 @@ def test_files_runs_and_releases_are_shown_in_order():
     ]
 
 
+def test_before_the_judgement_rows_are_those_of_the_files():
+    running = replace(RUNNING, run=replace(RUN, status="RUNNING", rows=33333, files=2, decision=None))
+    assert shown(running)[1] == ("Retraining 01234567", "", "33,333 rows in 2 files", None)
+
+
 def test_a_running_state_shows_its_seconds_so_far():
     assert shown(RUNNING)[-1] == ("Train", "running", "", 10.0)
 

@@ -146,6 +146,12 @@ def test_listed_runs_carry_the_recorded_decision():
     assert (run.decision.promoted, run.decision.reason) == (False, "worse")
 
 
+def test_a_judged_run_counts_the_rows_it_worked_on_and_not_repeated_ones():
+    there = context(DECISION | {"rows": {"total": 26397, "duplicates": 86}})
+    (run,) = runs.list_runs(there, there.model(None))
+    assert run.rows == 26397
+
+
 def test_a_run_without_a_record_has_no_decision():
     there = context()
     (run,) = runs.list_runs(there, there.model(None))
