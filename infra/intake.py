@@ -168,9 +168,7 @@ class Intake(pulumi.ComponentResource):
 
     def _permissions(self) -> list[Permission]:
         storage, names = self._args.storage, self._args.names
-        machines = [
-            names.state_machine_arn(names.model(model).retrain) for model in sorted(self._args.models)
-        ]
+        machines = [names.model(model).retrain for model in sorted(self._args.models)]
         permissions = [
             Permission(
                 sid="ReadQueue",
@@ -187,8 +185,18 @@ class Intake(pulumi.ComponentResource):
             storage.encrypt(),
         ]
         if machines:
-            retrain = Permission(sid="Retrain", actions=["states:StartExecution"], resources=machines)
-            permissions.append(retrain)
+            permissions += [
+                Permission(
+                    sid="Retrain",
+                    actions=["states:StartExecution"],
+                    resources=[names.state_machine_arn(machine) for machine in machines],
+                ),
+                Permission(
+                    sid="TryAgain",
+                    actions=["states:DescribeExecution"],
+                    resources=[names.arn("states", f"execution:{machine}:*") for machine in machines],
+                ),
+            ]
         return permissions
 
 

@@ -33,6 +33,8 @@ from training.outputs import read_spec
 
 _log = Logger(service="intake")
 TRIGGER = "data"
+# Of the same set of files; each takes a push or a message that was delivered again.
+MAX_ATTEMPTS = 20
 _CHUNK_BYTES = 1024 * 1024
 _PARALLEL_HEADS = 8
 # Rows of accepted objects by key: their content never changes, so a warm function asks once.
@@ -54,6 +56,10 @@ class Settings:
     artifacts_bucket: str
     prefix: str
     place: Place
+
+    def machine(self, model: str) -> str:
+        """Name of a model's retrain state machine."""
+        return f"{self.prefix}-{model}-retrain"
 
     @classmethod
     def load(cls, environment: Mapping[str, str], function_arn: str) -> Settings:
@@ -152,7 +158,10 @@ class Intake:
         return self._sort(arrived, stored, spec)
 
     def start_training(self, model: str) -> None:
-        """Start the training of all accepted files, once per distinct set of files."""
+        """Start the training of all accepted files, once per distinct set of files.
+
+        A set whose run failed is tried again, under the next attempt's name.
+        """
         settings = self._settings
         keys = self._accepted(model)
         if not keys:
@@ -166,24 +175,42 @@ class Intake:
             ContentType="application/json",
             **self._owner,
         )
-        run = {
+        run: dict[str, Any] = {
             "model": model,
-            "run_id": manifest.run_id,
             "manifest_uri": f"s3://{settings.data_bucket}/{key}",
             "rows": self._count_rows(keys, model),
             "files": len(keys),
             "trigger": TRIGGER,
         }
+        for number in range(1, MAX_ATTEMPTS + 1):
+            run["run_id"] = manifest.attempt(number)
+            if self._start(run):
+                _log.info("training started", extra={**run, "attempt": number})
+                return
+            if not self._failed(run):
+                _log.info("this data set has been handled", extra=run)
+                return
+        _log.error("all attempts failed; push another file, or mend the model", extra=run)
+
+    def _start(self, run: Mapping[str, Any]) -> bool:
+        """Start a run; False when its name is taken."""
         states = client("stepfunctions")
-        machine = settings.place.arn("states", f"stateMachine:{settings.prefix}-{model}-retrain")
+        machine = self._settings.machine(run["model"])
+        arn = self._settings.place.arn("states", f"stateMachine:{machine}")
         try:
-            states.start_execution(stateMachineArn=machine, name=manifest.run_id, input=json.dumps(run))
+            states.start_execution(stateMachineArn=arn, name=run["run_id"], input=json.dumps(run))
         except states.exceptions.ClientError as error:
-            if code(error) != "ExecutionAlreadyExists":
-                raise
-            _log.info("this data set has been handled", extra=run)
-        else:
-            _log.info("training started", extra=run)
+            if code(error) == "ExecutionAlreadyExists":
+                return False
+            raise
+        return True
+
+    def _failed(self, run: Mapping[str, Any]) -> bool:
+        """Whether the execution of this name ended without a result."""
+        place, machine = self._settings.place, self._settings.machine(run["model"])
+        arn = place.arn("states", f"execution:{machine}:{run['run_id']}")
+        described = client("stepfunctions").describe_execution(executionArn=arn)
+        return described["status"] in ("FAILED", "TIMED_OUT", "ABORTED")
 
     def emit_metrics(self) -> None:
         """Write what happened to the log, per model of the stack."""

@@ -38,8 +38,14 @@ class Manifest:
 
     @property
     def run_id(self) -> str:
-        """First characters of the text's SHA-256: the same files give the same run."""
+        """First characters of the text's SHA-256: the same files give the same run; see also ``attempt``."""
         return hashlib.sha256(self.body.encode()).hexdigest()[:DIGEST_LENGTH]
+
+    def attempt(self, number: int) -> str:
+        """Run id of the given attempt: names of executions and training jobs are never used twice."""
+        if number == 1:
+            return self.run_id
+        return hashlib.sha256(f"{self.body}\nattempt {number}".encode()).hexdigest()[:DIGEST_LENGTH]
 
     def key(self, model: str) -> str:
         """Where the manifest itself is stored."""

@@ -38,12 +38,17 @@ class AwsSource:
         return data.look(self.context, self.model, upload)
 
     def run_with(self, keys: Sequence[str], *, new_only: bool) -> Run | None:
-        """See `follow.Source`; of several the first one started, which the push caused."""
+        """See `follow.Source`; of several the first one started, which the push caused.
+
+        An earlier run that failed does not count: the push has it tried again.
+        """
         names = runs.run_names(self.context, self.model, _RUNS_LOOKED_AT)
         for name, arn in reversed(names.items()):
             if new_only and name in self.earlier:
                 continue
             run = runs.describe_run(self.context, self.model, arn)
+            if name in self.earlier and run.ended and run.status != "SUCCEEDED":
+                continue
             if self._files(run).issuperset(keys):
                 return run
         return None

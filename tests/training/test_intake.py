@@ -24,6 +24,7 @@ class States:
         self.exceptions = client("stepfunctions").exceptions
         self.runs = []
         self.failures = []
+        self.status = "RUNNING"
 
     def start_execution(self, *, stateMachineArn, name, input):  # noqa: A002, N803 - boto3's names
         if self.failures:
@@ -32,6 +33,12 @@ class States:
             raise ClientError({"Error": {"Code": "ExecutionAlreadyExists"}}, "StartExecution")
         self.runs.append(json.loads(input) | {"machine": stateMachineArn})
         assert name == self.runs[-1]["run_id"]
+
+    def describe_execution(self, *, executionArn):  # noqa: N803
+        *_, machine, name = executionArn.split(":")
+        assert executionArn == f"arn:aws:states:{REGION}:{ACCOUNT}:execution:{machine}:{name}"
+        assert name in [run["run_id"] for run in self.runs]
+        return {"status": self.status}
 
 
 @pytest.fixture
@@ -110,6 +117,26 @@ def test_the_same_bytes_twice_are_one_object_and_one_training(store, states):
     assert len(store.keys("accepted/")) == 1
     assert store.keys("incoming/") == []
     assert len(states.runs) == 1
+
+
+@pytest.mark.parametrize("status", ["FAILED", "TIMED_OUT", "ABORTED"])
+def test_a_data_set_whose_run_failed_is_tried_again_when_its_file_is_pushed_again(store, states, status):
+    _push(store, "incoming/toy/jan.csv")
+    states.status = status
+    assert _push(store, "incoming/toy/jan.csv") == []
+    first, second = states.runs
+    assert first | {"run_id": ""} == second | {"run_id": ""}, "the same data"
+    assert first["run_id"] != second["run_id"], "names of executions and training jobs are never used twice"
+    states.status = "RUNNING"
+    _push(store, "incoming/toy/jan.csv")
+    assert len(states.runs) == 2
+
+
+def test_a_data_set_that_always_fails_is_given_up(store, states, monkeypatch):
+    monkeypatch.setattr(intake, "MAX_ATTEMPTS", 2)
+    states.status = "FAILED"
+    assert [_push(store, "incoming/toy/jan.csv") for _ in range(4)] == [[]] * 4
+    assert len(states.runs) == 2
 
 
 def test_a_message_delivered_twice_changes_nothing(store, states):
