@@ -62,7 +62,8 @@ def unpack(
                     raise ArchiveError(f"the archive unpacks to more than {max_bytes} bytes")
                 _check(member)
                 tar.extract(member, folder, set_attrs=True, filter="data")
-    except (tarfile.TarError, EOFError, gzip.BadGzipFile, zlib.error, UnicodeError) as error:
+    except (tarfile.TarError, EOFError, OSError, zlib.error, UnicodeError) as error:
+        # OSError: no gzip file, a file where another member needs a folder, a name too long for the disk.
         raise ArchiveError(f"{type(error).__name__}: {error}") from error
 
 

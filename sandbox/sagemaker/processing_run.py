@@ -119,10 +119,8 @@ class ProcessingRun:
     def _upload(self, s3: Any) -> None:
         key = (self._request.get("ProcessingOutputConfig") or {}).get("KmsKeyId")
         for item in self._outputs():
-            folder = self._local(item["S3Output"]["LocalPath"])
-            target = item["S3Output"]["S3Uri"].rstrip("/")
-            for path in sorted(path for path in folder.rglob("*") if path.is_file()):
-                s3_data.upload(s3, path, f"{target}/{path.relative_to(folder).as_posix()}", key)
+            target = item["S3Output"]
+            s3_data.upload_folder(s3, self._local(target["LocalPath"]), target["S3Uri"], key)
 
     def _outputs(self) -> list[dict[str, Any]]:
         return list((self._request.get("ProcessingOutputConfig") or {}).get("Outputs") or [])

@@ -66,6 +66,20 @@ def upload(s3: Any, source: Path, uri: str, kms_key_id: str | None) -> None:
         raise DataError(f"PutObject failed for {uri}: {reason(error)}") from error
 
 
+def fetch_folder(s3: Any, uri: str, folder: Path) -> None:
+    """Fill a folder with everything below an address, which may be nothing; raises DataError."""
+    folder.mkdir(parents=True, exist_ok=True)
+    bucket, prefix = split(uri.rstrip("/") + "/")
+    for key in keys_under(s3, bucket, prefix):
+        download(s3, bucket, key, _inside(folder, key.removeprefix(prefix)))
+
+
+def upload_folder(s3: Any, folder: Path, uri: str, kms_key_id: str | None) -> None:
+    """Store every file of a folder below an address; raises DataError."""
+    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+        upload(s3, path, f"{uri.rstrip('/')}/{path.relative_to(folder).as_posix()}", kms_key_id)
+
+
 def keys_under(s3: Any, bucket: str, prefix: str) -> Iterator[str]:
     """The keys that begin with `prefix`, placeholders of folders (keys ending in /) left out.
 

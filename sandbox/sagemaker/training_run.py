@@ -151,10 +151,7 @@ class TrainingRun:
 
         checkpoints = self._request.get("CheckpointConfig")
         if checkpoints:
-            (self._tree / "checkpoints").mkdir()
-            bucket, prefix = s3_data.split(checkpoints["S3Uri"].rstrip("/") + "/")
-            for key in s3_data.keys_under(s3, bucket, prefix):
-                s3_data.download(s3, bucket, key, self._tree / "checkpoints" / key[len(prefix) :])
+            s3_data.fetch_folder(s3, checkpoints["S3Uri"], self._tree / "checkpoints")
 
     def _container_request(self, credentials: dict[str, str]) -> TrainingRequest:
         platform, request = self._context.platform, self._request
@@ -200,10 +197,7 @@ class TrainingRun:
 
         checkpoints = self._request.get("CheckpointConfig")
         if checkpoints:
-            saved = self._tree / "checkpoints"
-            for path in sorted(path for path in saved.rglob("*") if path.is_file()):
-                name = path.relative_to(saved).as_posix()
-                s3_data.upload(s3, path, f"{checkpoints['S3Uri'].rstrip('/')}/{name}", key)
+            s3_data.upload_folder(s3, self._tree / "checkpoints", checkpoints["S3Uri"], key)
 
     def _line(self, line: str) -> None:
         self._write(line)

@@ -103,3 +103,9 @@ def test_hard_links_and_sockets_do_not_spoil_an_archive(tmp_path: Path) -> None:
         "a": "same",
         "b": "same",
     }
+
+
+def test_members_that_cannot_both_exist_are_refused(tmp_path: Path) -> None:
+    path = archive_of(tmp_path / "a.tar.gz", member("model", size=1), member("model/inner", size=1))
+    with pytest.raises(ArchiveError):
+        unpack(path, tmp_path / "out")

@@ -408,6 +408,24 @@ def test_checkpoints_come_from_s3_and_go_back(service: Service) -> None:
     assert service.platform.s3.objects["data", "checkpoints/2"] == b"2"
 
 
+@pytest.mark.parametrize("key", ["checkpoints/../../../escaped", "checkpoints//escaped"])
+def test_no_checkpoint_is_written_outside_the_jobs_folder(service: Service, key: str) -> None:
+    service.platform.s3.objects["data", key] = b"1"
+    seen: list[bool] = []
+
+    def script(made: TrainingRequest, on_line: OnLine, stop: threading.Event) -> int:
+        seen.append((made.tree / "checkpoints/escaped").exists())
+        return 0
+
+    service.containers.script = script
+    service("CreateTrainingJob", **request(CheckpointConfig={"S3Uri": "s3://data/checkpoints"}))
+    job = ended(service)
+    if ".." in key:
+        assert "would be written outside" in job["FailureReason"]
+    else:
+        assert seen == [True]
+
+
 def test_jobs_beyond_the_limit_wait_for_their_turn(service: Service) -> None:
     let_go = threading.Event()
 
