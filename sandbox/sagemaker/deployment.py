@@ -56,11 +56,10 @@ class Deployer:
         """Creating → InService, or Failed with the reason."""
         try:
             variants = self._launch(live, plan)
-        except FleetError as error:
-            live.set_status("Failed", FailureReason=str(error))
-            return
         except Exception as error:
-            live.set_status("Failed", FailureReason=f"InternalServerError: {error}")
+            live.set_status("Failed", FailureReason=_reason(error))
+            if isinstance(error, FleetError):
+                return
             raise
         live.capture = plan.capture
         live.router.promote(variants)
@@ -74,11 +73,10 @@ class Deployer:
             self._watch_alarms(plan.deployment)
             variants = self._launch(live, plan)
             self._shift(live, plan, variants)
-        except FleetError as error:
-            self._roll_back(live, variants, str(error))
-            return
         except Exception as error:
-            self._roll_back(live, variants, f"InternalServerError: {error}")
+            self._roll_back(live, variants, _reason(error))
+            if isinstance(error, FleetError):
+                return
             raise
         finally:
             live.pending_config = None
@@ -104,13 +102,15 @@ class Deployer:
                 if count := wanted.get(variant.name, {}).get("DesiredInstanceCount"):
                     variant.desired_count = count
                     variant.fleet.scale(count, live.cancel)
-        except FleetError as error:
+        except Exception as error:
             live.set_status("RollingBack")
             for variant in variants:
                 variant.desired_count = before[variant.name]
                 variant.fleet.scale(min(before[variant.name], variant.fleet.size), live.cancel)
-            live.set_status("InService", FailureReason=str(error))
-            return
+            live.set_status("InService", FailureReason=_reason(error))
+            if isinstance(error, FleetError):
+                return
+            raise
         for variant in variants:
             weight = wanted.get(variant.name, {}).get("DesiredWeight")
             if weight is not None:
@@ -193,3 +193,8 @@ class Deployer:
         live.set_status("InService", FailureReason=reason)
         for variant in variants:
             variant.fleet.drain()
+
+
+def _reason(error: Exception) -> str:
+    """What DescribeEndpoint says of a failure: a fleet's own words, or that the sandbox itself failed."""
+    return str(error) if isinstance(error, FleetError) else f"InternalServerError: {error}"

@@ -151,11 +151,13 @@ class Endpoints:
         self._jobs.start(f"{name}-{next(self._numbers)}", work)
 
     def _remove(self, live: LiveEndpoint, _job: Job) -> None:
-        for variant in live.router.promote([]):
-            variant.fleet.drain()
-        with self._context.store.lock:
-            self._context.store.remove(live.record)
-            self._live.pop(live.name, None)
+        try:
+            for variant in live.router.promote([]):
+                variant.fleet.drain()
+        finally:
+            with self._context.store.lock:
+                self._context.store.remove(live.record)
+                self._live.pop(live.name, None)
 
     def _find(self, name: str) -> LiveEndpoint:
         live = self._live.get(name)

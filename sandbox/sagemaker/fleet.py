@@ -80,12 +80,12 @@ class Fleet:
     def start(self, count: int, cancel: threading.Event) -> None:
         """Fetch the model and start `count` servers; returns when all answer.
 
-        Raises FleetError, leaving none.
+        Raises FleetError; an error of any kind leaves none.
         """
         try:
             self._fetch()
             self.scale(count, cancel)
-        except FleetError:
+        except BaseException:
             self.stop(_HURRIED_SECONDS)
             raise
 
@@ -95,11 +95,8 @@ class Fleet:
         if missing > 0:
             futures = [self._pool.submit(self._launch, cancel) for _ in range(missing)]
             failures = [error for future in futures if (error := future.exception()) is not None]
-            for failure in failures:
-                if not isinstance(failure, FleetError):
-                    raise failure
-            if failures:
-                raise failures[0]
+            for failure in sorted(failures, key=lambda error: isinstance(error, FleetError)):
+                raise failure  # one that nobody expected says more
         with self._condition:
             surplus, self._instances = self._instances[count:], self._instances[:count]
         self._end(surplus, self._context.settings.drain_grace_seconds)
@@ -206,14 +203,15 @@ class Fleet:
         self._end([instance], _HURRIED_SECONDS)
 
     def _restart(self, instance: Instance) -> None:
-        """Replace a dead server in its place; a failed restart is tried again at the next look."""
+        """Replace a dead server in its place; after a failure nothing runs, so the next look tries again."""
         try:
             self._end([instance], _HURRIED_SECONDS)
             fresh = self._make()
             instance.tree, instance.container = fresh.tree, fresh.container
             self._run(instance, self._stop)
-        except FleetError as error:
+        except Exception as error:  # noqa: BLE001 - nobody waits for this thread's outcome
             _log.warning("restart of %s/%s: %s", self._endpoint, self.variant_name, error)
+            self._end([instance], _HURRIED_SECONDS)
         finally:
             instance.restarting = False
         if self._stop.is_set():

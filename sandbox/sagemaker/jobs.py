@@ -48,7 +48,7 @@ class Jobs:
             if self._closed:
                 raise RuntimeError(f"the sandbox is stopping; {self._name} job {key} is not started")
             self._jobs[key] = job
-        job.thread.start()
+            job.thread.start()
 
     def request_stop(self, key: str) -> None:
         """Ask a job to stop; nothing happens when it has ended."""

@@ -45,8 +45,8 @@ class Listing:
         rows.sort(key=order, reverse=descending)
         token = params.get("NextToken")
         if token:
-            last = tuple(_decode(token))
-            rows = [row for row in rows if (order(row) < last if descending else order(row) > last)]
+            last = _decode(token)
+            rows = [row for row in rows if _is_after(order(row), last, token, descending=descending)]
         size = int(params.get("MaxResults") or _DEFAULT_PAGE)
         shown = rows[:size]
         answer: dict[str, Any] = {
@@ -92,11 +92,22 @@ def _encode(key: tuple[Any, str]) -> str:
     return base64.urlsafe_b64encode(json.dumps(key).encode()).decode()
 
 
-def _decode(token: str) -> list[Any]:
+def _decode(token: str) -> tuple[Any, ...]:
     try:
         key = json.loads(base64.urlsafe_b64decode(token.encode()))
     except (binascii.Error, ValueError) as error:
-        raise errors.validation(f"NextToken {token!r} was not given out by this operation.") from error
+        raise _not_ours(token) from error
     if not (isinstance(key, list) and len(key) == 2):
-        raise errors.validation(f"NextToken {token!r} was not given out by this operation.")
-    return key
+        raise _not_ours(token)
+    return tuple(key)
+
+
+def _is_after(key: tuple[Any, ...], last: tuple[Any, ...], token: str, *, descending: bool) -> bool:
+    try:
+        return key < last if descending else key > last
+    except TypeError as error:  # the token is of a list in another order
+        raise _not_ours(token) from error
+
+
+def _not_ours(token: str) -> errors.ApiError:
+    return errors.validation(f"NextToken {token!r} was not given out by this operation.")

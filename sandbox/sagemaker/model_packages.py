@@ -155,15 +155,15 @@ class ModelPackages:
         return store.add(KIND, name, request, self._context.clock.now())
 
     def _apply(self, record: Record, params: dict[str, Any]) -> None:
-        for member in _PLAIN_UPDATES:
-            if member in params:
-                record.request[member] = params[member]
         if "ModelApprovalStatus" in params:
             if "ModelPackageVersion" not in record.fields:
                 raise errors.validation(
                     f"{record.arn} is in no group; only versions in a group have an approval."
                 )
             record.fields["ModelApprovalStatus"] = params["ModelApprovalStatus"]
+        for member in _PLAIN_UPDATES:
+            if member in params:
+                record.request[member] = params[member]
         metadata = dict(record.request.get("CustomerMetadataProperties") or {})
         metadata.update(params.get("CustomerMetadataProperties") or {})
         for key in params.get("CustomerMetadataPropertiesToRemove") or []:

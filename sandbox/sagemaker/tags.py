@@ -30,9 +30,10 @@ class Tags:
 
     def list_all(self, params: dict[str, Any]) -> dict[str, Any]:
         """ListTags, in pages of MaxResults (50 by default, so all of them)."""
-        entries = _entries(self._store.tags(params["ResourceArn"]))
+        with self._store.lock:
+            entries = _entries(self._store.tags(params["ResourceArn"]))
         token = params.get("NextToken") or "0"
-        if not token.isdigit():
+        if not token.isdecimal():
             raise errors.validation(f"NextToken {token!r} was not given out by this operation.")
         start = int(token)
         size = int(params.get("MaxResults") or _MAX_TAGS)

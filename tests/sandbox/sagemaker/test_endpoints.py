@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from tests.sandbox.sagemaker.fakes import ROLE, tarball, within
+from sandbox.sagemaker.containers import OnLine, ServingRequest
+from tests.sandbox.sagemaker.fakes import ROLE, FakeServer, tarball, within
 from tests.sandbox.sagemaker.harness import Service
 
 ARN = "arn:aws:sagemaker:us-east-1:000000000000:endpoint/shop"
@@ -246,6 +247,61 @@ def test_a_server_that_dies_is_restarted(service: Service) -> None:
         wait(lambda: service.invoke("shop")[0] == 200)
     assert len(service.containers.servers) == 2
     assert served(service) == {"one"}
+
+
+def test_a_restart_that_never_pings_is_tried_again(service: Service) -> None:
+    service.endpoint()
+    make = service.containers.serving
+
+    def first_one_hangs(request: ServingRequest, on_line: OnLine) -> FakeServer:
+        server = make(request, on_line)
+        if len(service.containers.servers) == 2:
+            server.behaviour = "never pings"
+        return server
+
+    service.containers.serving = first_one_hangs  # type: ignore[method-assign]
+    service.containers.servers[0].running = False
+    with within() as wait:
+        wait(lambda: service.invoke("shop")[0] == 200)
+    assert len(service.containers.servers) == 3
+    assert service.containers.running() == [service.containers.servers[2]]
+
+
+@pytest.fixture
+def without_a_second(service: Service) -> Service:
+    """A service that can make one server and fails at the next, in a way that nobody expects."""
+    make = service.containers.serving
+
+    def one_only(request: ServingRequest, on_line: OnLine) -> FakeServer:
+        if service.containers.servers:
+            raise OSError("no process left")
+        return make(request, on_line)
+
+    service.containers.serving = one_only  # type: ignore[method-assign]
+    return service
+
+
+def test_an_unexpected_error_leaves_no_server_of_the_failed_endpoint(without_a_second: Service) -> None:
+    service = without_a_second
+    service.model("one")
+    service.config("c", {"ModelName": "one", "InitialInstanceCount": 2})
+    service("CreateEndpoint", EndpointName="shop", EndpointConfigName="c")
+    described = service.endpoint_status("shop", "Failed", "InService")
+    assert described["FailureReason"] == "InternalServerError: no process left"
+    assert service.containers.running() == []
+
+
+def test_an_unexpected_error_while_scaling_out_leaves_what_was_there(without_a_second: Service) -> None:
+    service = without_a_second
+    service.endpoint()
+    service(
+        "UpdateEndpointWeightsAndCapacities",
+        EndpointName="shop",
+        DesiredWeightsAndCapacities=[{"VariantName": "AllTraffic", "DesiredInstanceCount": 2}],
+    )
+    described = service.endpoint_status("shop", "InService")
+    assert described["FailureReason"] == "InternalServerError: no process left"
+    assert variant(described)["DesiredInstanceCount"] == len(service.containers.running()) == 1
 
 
 def test_deleting_an_endpoint_stops_its_servers_and_frees_its_name(service: Service) -> None:

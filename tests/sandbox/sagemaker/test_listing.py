@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import base64
+import json
 from typing import Any
 
 import pytest
@@ -103,3 +105,10 @@ def test_filters_keep_what_they_say(filters: dict[str, Any], expected: list[str]
 def test_a_token_of_ones_own_making_is_refused(token: str) -> None:
     with pytest.raises(ApiError, match="was not given out by this operation"):
         ENDPOINTS.page([], {"NextToken": token})
+
+
+@pytest.mark.parametrize("key", [["text", "a"], [None, None], ["just one"], 1])
+def test_a_token_of_another_order_is_refused(key: Any) -> None:
+    token = base64.urlsafe_b64encode(json.dumps(key).encode()).decode()
+    with pytest.raises(ApiError, match="was not given out by this operation"):
+        ENDPOINTS.page(records([("a", 1, "InService")]), {"NextToken": token})

@@ -271,3 +271,10 @@ def test_an_operation_that_does_not_exist_is_named(service: Service) -> None:
     assert error.code == "UnknownOperationException"
     assert "CreateNotebookInstance" in error.message
     assert "CreateTrainingJob" in error.message
+
+
+def test_a_refused_update_changes_nothing(service: Service) -> None:
+    arn = service("CreateModelPackage", ModelPackageName="alone")["ModelPackageArn"]
+    update = {"ModelPackageArn": arn, "ModelApprovalStatus": "Approved", "ApprovalDescription": "fine"}
+    assert "is in no group" in service.error("UpdateModelPackage", **update).message
+    assert "ApprovalDescription" not in service("DescribeModelPackage", ModelPackageName="alone")
