@@ -203,31 +203,41 @@ def _register(plan: RetrainPlan) -> asl.State:
 
 
 def _failure(plan: RetrainPlan) -> dict[str, Any]:
-    """Ways into the one Fail state; a failed job's own words come before the integration's."""
+    """Ways into the one Fail state; what is known of the job comes before the integration's words."""
     job = "$.failed.job"
+
+    def ended(why: str) -> asl.State:
+        words = (
+            f"'Training job {{}} ended as {{}}: {{}}', {job}.TrainingJobName, {job}.TrainingJobStatus, {why}"
+        )
+        return asl.assign(
+            "$.failure", {"error": "TrainingFailed", "cause.$": f"States.Format({words})"}, "Notify"
+        )
+
     return {
+        # A job that ended has its whole description as the cause; a call that failed has a sentence.
         "WhyTrainingFailed": asl.choice(
             [
                 {
                     "And": [
                         {"Variable": "$.error.Cause", "IsPresent": True},
-                        {"Variable": "$.error.Cause", "StringMatches": '{*"FailureReason":*'},
+                        {"Variable": "$.error.Cause", "StringMatches": '{*"SecondaryStatus":*'},
                     ],
                     "Next": "ReadJob",
                 }
             ],
             default="StepFailed",
         ),
-        "ReadJob": asl.assign("$.failed", {"job.$": "States.StringToJson($.error.Cause)"}, "TrainingFailed"),
-        "TrainingFailed": asl.assign(
-            "$.failure",
-            {
-                "error": "TrainingFailed",
-                "cause.$": f"States.Format('Training job {{}} ended as {{}}: {{}}', {job}.TrainingJobName, "
-                f"{job}.TrainingJobStatus, {job}.FailureReason)",
-            },
-            "Notify",
+        "ReadJob": asl.assign(
+            "$.failed", {"job.$": "States.StringToJson($.error.Cause)"}, "DoesTheJobSayWhy"
         ),
+        "DoesTheJobSayWhy": asl.choice(
+            [{"Variable": f"{job}.FailureReason", "IsPresent": True, "Next": "TrainingFailed"}],
+            default="TrainingStopped",
+        ),
+        "TrainingFailed": ended(f"{job}.FailureReason"),
+        # By a person, or with MaxRuntimeExceeded by the spec's `training.max_runtime_seconds`.
+        "TrainingStopped": ended(f"{job}.SecondaryStatus"),
         "StepFailed": asl.assign(
             "$.failure", {"error.$": "$.error.Error", "cause.$": "$.error.Cause"}, "Notify"
         ),

@@ -111,7 +111,11 @@ def test_a_refused_challenger_is_registered_as_rejected() -> None:
 
 
 def test_the_words_of_a_failed_training_are_the_cause_of_the_failed_execution() -> None:
-    job = JOB | {"TrainingJobStatus": "Failed", "FailureReason": "AlgorithmError: column late is empty"}
+    job = JOB | {
+        "TrainingJobStatus": "Failed",
+        "SecondaryStatus": "Failed",
+        "FailureReason": "AlgorithmError: column late is empty",
+    }
     done = run(**{"createTrainingJob.sync": TaskError("States.TaskFailed", json.dumps(job))})
     assert (done.status, done.error) == ("FAILED", "TrainingFailed")
     assert done.cause == (
@@ -119,6 +123,13 @@ def test_the_words_of_a_failed_training_are_the_cause_of_the_failed_execution() 
     )
     assert "AlgorithmError" in done.called("publish")[0]["Message"]
     assert not done.called("createModelPackage")
+
+
+def test_a_stopped_training_is_told_in_a_sentence() -> None:
+    job = JOB | {"TrainingJobStatus": "Stopped", "SecondaryStatus": "MaxRuntimeExceeded"}
+    done = run(**{"createTrainingJob.sync": TaskError("States.TaskFailed", json.dumps(job))})
+    assert (done.status, done.error) == ("FAILED", "TrainingFailed")
+    assert done.cause == "Training job upkeep-dev-flights-1 ended as Stopped: MaxRuntimeExceeded"
 
 
 @pytest.mark.parametrize(
