@@ -105,13 +105,14 @@ def _state(name: str, state: Any, states: dict[str, Any], place: str) -> Iterato
             f"A state's name is at most {_MAX_NAME} characters long, this one has {len(name)}", place
         )
     kind = state.get("Type") if isinstance(state, dict) else None
-    if kind not in _FIELDS:
+    if not isinstance(kind, str) or kind not in _FIELDS:
         yield _schema(
             f"Value is not a valid state type, must be one of: [{', '.join(_FIELDS)}]", f"{place}/Type"
         )
         return
-    for field in state.keys() - _FIELDS[kind]:
-        yield _schema("Field is not supported", f"{place}/{field}")
+    for field in state:
+        if field not in _FIELDS[kind]:
+            yield _schema("Field is not supported", f"{place}/{field}")
     if kind not in (*_TERMINAL, "Choice") and ("Next" in state) == (state.get("End") is True):
         yield _schema("A state has either Next or End", place)
     for field, target in _targets(state):

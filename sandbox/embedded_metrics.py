@@ -9,6 +9,8 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from sandbox.rules import is_metric_value
+
 _MARK = '"_aws"'
 MAX_VALUES = 100  # the specification: a metric's array of values holds at most 100
 
@@ -24,7 +26,7 @@ def metrics_in(line: str) -> Iterator[tuple[str, list[dict[str, Any]]]]:
         found = json.loads(line)
         directives = found["_aws"]["CloudWatchMetrics"]
         seconds = float(found["_aws"]["Timestamp"]) / 1000
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
         return
     if not isinstance(directives, list):
         return
@@ -52,10 +54,10 @@ def _data(found: Mapping[str, Any], directive: Mapping[str, Any], seconds: float
 
 
 def _numbers(value: object) -> list[float]:
-    """The value or values of a metric; none when one of them is no number."""
-    values = value if isinstance(value, list) else [value]
-    numbers = [float(v) for v in values if isinstance(v, (int, float)) and not isinstance(v, bool)]
-    return numbers if len(numbers) == len(values) else []
+    """The value or values of a metric; none when one of them is no number that CloudWatch takes."""
+    values: list[Any] = value if isinstance(value, list) else [value]
+    good = all(isinstance(v, (int, float)) and not isinstance(v, bool) and is_metric_value(v) for v in values)
+    return [float(v) for v in values] if good else []
 
 
 def _list(value: object) -> list[Any]:

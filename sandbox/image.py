@@ -173,7 +173,9 @@ def _build(root: Path, interpreter: Interpreter, report: Callable[[str], None]) 
     )
     _write_console_scripts(root)
     _compile(root)
-    (root / ".complete").write_text(json.dumps({"gaps": gaps}))
+    draft = root / ".complete.draft"
+    draft.write_text(json.dumps({"gaps": gaps}))
+    draft.replace(root / ".complete")
     report(f"image environment ready after {time.monotonic() - started:.0f} s")
     return Image(python=root / "bin" / "python", bin=root / "bin", gaps=tuple(gaps))
 

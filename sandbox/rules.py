@@ -6,7 +6,6 @@ import base64
 import binascii
 import io
 import json
-import math
 import re
 import zipfile
 from collections.abc import Callable
@@ -203,14 +202,15 @@ def _metric_data(params: Params) -> Broken:
         return "InvalidParameterValue", "The value AWS/ for parameter Namespace is invalid."
     for datum in params.get("MetricData") or []:
         numbers = [datum.get("Value"), *(datum.get("Values") or [])]
-        bad = [number for number in numbers if number is not None and not _is_metric_value(number)]
+        bad = [number for number in numbers if number is not None and not is_metric_value(number)]
         if bad:
             return "InvalidParameterValue", f"The value {bad[0]} for parameter MetricData is invalid."
     return None
 
 
-def _is_metric_value(number: float) -> bool:
-    return math.isfinite(number) and abs(number) <= _MAX_METRIC_VALUE
+def is_metric_value(number: float) -> bool:
+    """Whether CloudWatch takes the number as the value of a metric."""
+    return abs(number) <= _MAX_METRIC_VALUE  # neither NaN nor infinity is
 
 
 # CloudWatch Logs --------------------------------------------------------------------------------------------
@@ -385,10 +385,8 @@ def _archive(code: Params) -> Broken:
 
 def _event_source(params: Params) -> Broken:
     window = params.get("MaximumBatchingWindowInSeconds") or 0
-    if (
-        ":sqs:" in str(params.get("EventSourceArn"))
-        and int(params.get("BatchSize") or 0) > _MAX_UNWINDOWED_BATCH
-    ) and int(window) < 1:
+    large = int(params.get("BatchSize") or 0) > _MAX_UNWINDOWED_BATCH
+    if ":sqs:" in str(params.get("EventSourceArn")) and large and int(window) < 1:
         return (
             "InvalidParameterValueException",
             "Maximum batch window in seconds must be greater than 0 if maximum batch size is greater than 10",

@@ -58,7 +58,7 @@ def _is_item(item: str, low: int, high: int, names: list[str], marks: str) -> bo
     if _is_mark(item, marks):
         return True
     span, _, step = item.partition("/")
-    if "/" in item and not (step.isdigit() and int(step) > 0):
+    if "/" in item and not (step.isdecimal() and int(step) > 0):
         return False
     first, _, last = span.partition("-")
     if span == "*":
@@ -74,7 +74,7 @@ def _is_mark(item: str, marks: str) -> bool:
 
 
 def _is_number(text: str, low: int, high: int, names: list[str]) -> bool:
-    return text.upper() in names or (text.isdigit() and low <= int(text) <= high)
+    return text.upper() in names or (text.isdecimal() and low <= int(text) <= high)
 
 
 def _is_time(text: str) -> bool:

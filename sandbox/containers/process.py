@@ -22,6 +22,9 @@ _log = logging.getLogger(__name__)
 # The supervisor's own deadline for ending what is left is 10 s.
 KILL_TIMEOUT_SECONDS = 15.0
 DRAIN_TIMEOUT_SECONDS = 10.0
+# An event has at most 1 MB:
+# https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/cloudwatch_limits_cwl.html
+MAX_LINE_BYTES = 1024 * 1024
 
 
 class ContainerProcess:
@@ -34,7 +37,8 @@ class ContainerProcess:
         python: The interpreter that runs the supervisor.
         network: `host` to stay on the host's network, else how to leave it (sandbox/containers/isolation.py).
         mount: How to see SAGEMAKER_BASE_DIR at /opt/ml; as the platform allows when not given.
-        on_line: Gets each line of standard output and standard error, from one thread, in order.
+        on_line: Gets each line of standard output and standard error, from one thread, in order; a line
+            longer than a log event in pieces.
     """
 
     def __init__(
@@ -81,7 +85,7 @@ class ContainerProcess:
         stream = self._started().stdout
         if stream is None:
             return
-        for line in stream:
+        while line := stream.readline(MAX_LINE_BYTES):
             try:
                 self._on_line(line.decode("utf-8", "replace").rstrip("\r\n"))
             except Exception:  # noqa: BLE001

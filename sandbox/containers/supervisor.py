@@ -134,7 +134,8 @@ def start(command: list[str]) -> int:
 def handles(pid: int, number: int) -> bool:
     """Whether a process has a handler for a signal; without /proc it is taken to have one."""
     try:
-        with open(f"/proc/{pid}/status") as file:  # noqa: PTH123
+        # A name may be any bytes, also half a character: the kernel cuts it after 15.
+        with open(f"/proc/{pid}/status", errors="replace") as file:  # noqa: PTH123
             caught = next(line for line in file if line.startswith("SigCgt:"))
     except (OSError, StopIteration):
         return True
@@ -180,7 +181,7 @@ def children() -> list[int]:
 
 
 def _parent(pid: str) -> str:
-    with open(f"/proc/{pid}/stat") as file:  # noqa: PTH123
+    with open(f"/proc/{pid}/stat", errors="replace") as file:  # noqa: PTH123
         # The command name stands in brackets and may hold anything, brackets included.
         return file.read().rpartition(")")[2].split()[1]
 

@@ -2,6 +2,7 @@
 
 import json
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -67,3 +68,14 @@ def test_no_line_breaks_the_reading(metrics, dimensions, value):
     aws = {"Timestamp": 1, "CloudWatchMetrics": [directive, metrics]}
     for _namespace, data in metrics_in(json.dumps({"_aws": aws, "a": value})):
         assert isinstance(data, list)
+
+
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "1" + "0" * 400, "[1, NaN]"])
+def test_a_number_that_cloudwatch_does_not_take_declares_nothing(number: str) -> None:
+    line = _line(Gain="here").replace('"here"', number)
+    assert list(metrics_in(line)) == [("Upkeep", [])]
+
+
+@pytest.mark.parametrize("stamp", ["1" + "0" * 400, "[" * 100_000])
+def test_a_time_that_is_none_declares_nothing(stamp: str) -> None:
+    assert list(metrics_in(_line().replace("1700000000500", stamp))) == []

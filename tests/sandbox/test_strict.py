@@ -437,6 +437,7 @@ def test_a_documented_schedule_is_valid(expression: str) -> None:
         "cron(0/0 12 * * ? *)",
         "cron(0 12 32 * ? *)",
         "cron(0 12 * JEN ? *)",
+        "cron(\u00b2 12 * * ? *)",
         "at(2026-01-01T00:00:00)",
         "daily",
         "",
@@ -688,3 +689,14 @@ def test_the_patterns_that_cannot_be_checked_are_these() -> None:
             if "pattern" in shape and strict.compile_pattern(shape["pattern"]) is None:
                 found.add((service, name))
     assert found == UNREADABLE
+
+
+def test_problems_of_a_state_come_in_the_order_they_stand_in() -> None:
+    odd = {f"Odd{number}": 1 for number in range(9)}
+    found = asl.problems(json.dumps({"StartAt": "A", "States": {"A": {"Type": "Pass", **odd, "End": True}}}))
+    assert [problem.rpartition("/")[2] for problem in found] == list(odd)
+
+
+def test_a_type_that_is_no_text_is_a_problem_like_any_other() -> None:
+    found = asl.problems(json.dumps({"StartAt": "A", "States": {"A": {"Type": ["Pass"]}}}))
+    assert "Value is not a valid state type" in found[0]

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from sandbox.containers.process import ContainerProcess
+from sandbox.containers.process import MAX_LINE_BYTES, ContainerProcess
 
 PYTHON = Path(sys.executable)
 ENVIRONMENT = {"PATH": "/usr/bin:/bin"}
@@ -81,6 +81,26 @@ def test_output_that_is_not_text_does_not_end_the_reading(run: Run, lines: list[
     process = run("import sys; sys.stdout.buffer.write(b'a\\xff\\r\\nb\\n')")
     assert process.wait(10) == 0
     assert lines == ["a\ufffd", "b"]
+
+
+def test_output_without_an_end_of_line_comes_in_pieces(run: Run, lines: list[str]) -> None:
+    process = run("print('x' * 2_500_000, end='')")
+    assert process.wait(10) == 0
+    assert [len(line) for line in lines] == [MAX_LINE_BYTES, MAX_LINE_BYTES, 2_500_000 - 2 * MAX_LINE_BYTES]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs prctl")
+def test_a_process_whose_name_is_no_text_is_stopped_like_any_other(run: Run, lines: list[str]) -> None:
+    process = run(
+        "import ctypes, signal, sys, time\n"
+        "ctypes.CDLL(None).prctl(15, b'\\xff\\xfe', 0, 0, 0)\n"  # PR_SET_NAME
+        "signal.signal(signal.SIGTERM, lambda *_: sys.exit(7))\n"
+        "print('ready', flush=True)\n"
+        "time.sleep(60)\n"
+    )
+    assert first_line(lines) == "ready"
+    process.stop(5)
+    assert process.exit_code == 7
 
 
 def test_a_listener_that_fails_does_not_stop_the_container(
