@@ -24,143 +24,6 @@ Widget = dict[str, Any]
 
 
 @dataclass(frozen=True, kw_only=True)
-class DashboardPlan:
-    """What the body is made from: plain values only.
-
-    Attributes:
-        names: Names of the stack.
-        specs: The models.
-        functions: Names of the Lambda functions.
-        alarm_arns: All alarms of the stack.
-        queue: Name of the intake queue.
-        dead_letters: Name of the dead-letter queue.
-    """
-
-    names: Names
-    specs: Mapping[str, ModelSpec]
-    functions: Sequence[str]
-    alarm_arns: Sequence[str]
-    queue: str
-    dead_letters: str
-
-
-def dashboard_body(plan: DashboardPlan) -> dict[str, Any]:
-    """The body of the dashboard."""
-    rows: list[list[Widget]] = [
-        [_text(plan), _alarms(plan)],
-        [_intake(plan), _functions(plan)],
-        *(_model_row(plan, spec) for spec in plan.specs.values()),
-    ]
-    widgets: list[Widget] = []
-    top = 0
-    for row in rows:
-        width = WIDTH // len(row)
-        for column, widget in enumerate(row):
-            widgets.append(widget | {"x": column * width, "y": top, "width": width, "height": HEIGHT})
-        top += HEIGHT
-    return {"start": "-PT24H", "periodOverride": "inherit", "widgets": widgets}
-
-
-def _text(plan: DashboardPlan) -> Widget:
-    console = f"https://{plan.names.region}.console.aws.amazon.com"
-    lines = [
-        f"# {plan.names.prefix}",
-        "",
-        f"Files go to `s3://{plan.names.bucket('data')}/incoming/<model>/`.",
-        "",
-    ]
-    for name, spec in plan.specs.items():
-        own = plan.names.model(name)
-        machines = " · ".join(
-            f"[{label}]({console}/states/home?region={plan.names.region}#/statemachines/view/"
-            f"{plan.names.state_machine_arn(machine)})"
-            for label, machine in (("retrainings", own.retrain), ("releases", own.release))
-        )
-        lines.append(f"**{name}**: {spec.description} {machines}\n")
-    return {"type": "text", "properties": {"markdown": "\n".join(lines)}}
-
-
-def _alarms(plan: DashboardPlan) -> Widget:
-    return {"type": "alarm", "properties": {"title": "Alarms", "alarms": list(plan.alarm_arns)}}
-
-
-def _metric(plan: DashboardPlan, title: str, lines: list[list[Any]], **more: Any) -> Widget:
-    properties = {
-        "title": title,
-        "region": plan.names.region,
-        "view": "timeSeries",
-        "period": PERIOD_SECONDS,
-        "metrics": lines,
-    }
-    return {"type": "metric", "properties": properties | more}
-
-
-def _intake(plan: DashboardPlan) -> Widget:
-    visible = "ApproximateNumberOfMessagesVisible"
-    lines: list[list[Any]] = [
-        ["AWS/SQS", visible, "QueueName", plan.queue, {"stat": "Maximum", "label": "waiting"}],
-        ["AWS/SQS", visible, "QueueName", plan.dead_letters, {"stat": "Maximum", "label": "given up"}],
-    ]
-    for model in plan.specs:
-        own = [metrics.STACK, plan.names.prefix, metrics.MODEL, model]
-        lines += [
-            [metrics.NAMESPACE, name, *own, {"stat": "Sum", "label": f"{model}: {label}"}]
-            for name, label in (
-                (metrics.FILES_ACCEPTED, "accepted"),
-                (metrics.FILES_QUARANTINED, "quarantined"),
-            )
-        ]
-    return _metric(plan, "Files", lines)
-
-
-def _functions(plan: DashboardPlan) -> Widget:
-    calls: list[list[Any]] = [
-        ["AWS/Lambda", metric, "FunctionName", function, {"stat": "Sum"}]
-        for function in plan.functions
-        for metric in ("Invocations", "Errors")
-    ]
-    return _metric(plan, "Functions", calls)
-
-
-def _model_row(plan: DashboardPlan, spec: ModelSpec) -> list[Widget]:
-    own = plan.names.model(spec.name)
-    serving = ["EndpointName", own.base, "VariantName", VARIANT]
-    traffic: list[list[Any]] = [
-        ["AWS/SageMaker", metric, *serving, {"stat": "Sum"}]
-        for metric in ("Invocations", "Invocation4XXErrors", "Invocation5XXErrors")
-    ]
-    latency: list[list[Any]] = [
-        ["AWS/SageMaker", "ModelLatency", *serving, {"stat": percentile, "label": percentile}]
-        for percentile in ("p50", "p90", "p99")
-    ]
-    limit = {"horizontal": [{"label": "alarm", "value": spec.monitoring.max_latency_milliseconds * 1000}]}
-    runs: list[list[Any]] = [
-        [
-            *("AWS/States", metric, "StateMachineArn", plan.names.state_machine_arn(machine)),
-            {"stat": "Sum", "label": f"{label} {words}"},
-        ]
-        for label, machine in (("retraining", own.retrain), ("release", own.release))
-        for metric, words in (("ExecutionsSucceeded", "succeeded"), ("ExecutionsFailed", "failed"))
-    ]
-    return [
-        _metric(plan, f"{spec.name}: requests", traffic),
-        _metric(plan, f"{spec.name}: latency of the container (µs)", latency, annotations=limit),
-        _metric(plan, f"{spec.name}: retrainings and releases", runs),
-        _scores(plan, spec),
-    ]
-
-
-def _scores(plan: DashboardPlan, spec: ModelSpec) -> Widget:
-    """What every judgement compared, as the judge wrote it down."""
-    own = [metrics.STACK, plan.names.prefix, metrics.MODEL, spec.name]
-    scores: list[list[Any]] = [
-        [metrics.NAMESPACE, name, *own, {"stat": "Maximum", "label": label}]
-        for name, label in ((metrics.CHALLENGER_SCORE, "challenger"), (metrics.CHAMPION_SCORE, "champion"))
-    ]
-    return _metric(plan, f"{spec.name}: {spec.gate.metric}, judged on the same fresh rows", scores)
-
-
-@dataclass(frozen=True, kw_only=True)
 class DashboardArgs:
     """What `Dashboard` needs.
 
@@ -179,6 +42,122 @@ class DashboardArgs:
     alarm_arns: Sequence[pulumi.Input[str]]
     queue: str
     dead_letters: str
+
+
+def dashboard_body(args: DashboardArgs, alarm_arns: Sequence[str]) -> dict[str, Any]:
+    """The body of the dashboard."""
+    rows: list[list[Widget]] = [
+        [_text(args), _alarms(alarm_arns)],
+        [_intake(args), _functions(args)],
+        *(_model_row(args, spec) for spec in args.specs.values()),
+    ]
+    widgets: list[Widget] = []
+    top = 0
+    for row in rows:
+        width = WIDTH // len(row)
+        for column, widget in enumerate(row):
+            widgets.append(widget | {"x": column * width, "y": top, "width": width, "height": HEIGHT})
+        top += HEIGHT
+    return {"start": "-PT24H", "periodOverride": "inherit", "widgets": widgets}
+
+
+def _text(args: DashboardArgs) -> Widget:
+    console = f"https://{args.names.region}.console.aws.amazon.com"
+    lines = [
+        f"# {args.names.prefix}",
+        "",
+        f"Files go to `s3://{args.names.bucket('data')}/incoming/<model>/`.",
+        "",
+    ]
+    for name, spec in args.specs.items():
+        own = args.names.model(name)
+        machines = " · ".join(
+            f"[{label}]({console}/states/home?region={args.names.region}#/statemachines/view/"
+            f"{args.names.state_machine_arn(machine)})"
+            for label, machine in (("retrainings", own.retrain), ("releases", own.release))
+        )
+        lines.append(f"**{name}**: {spec.description} {machines}\n")
+    return {"type": "text", "properties": {"markdown": "\n".join(lines)}}
+
+
+def _alarms(arns: Sequence[str]) -> Widget:
+    return {"type": "alarm", "properties": {"title": "Alarms", "alarms": list(arns)}}
+
+
+def _metric(args: DashboardArgs, title: str, lines: list[list[Any]], **more: Any) -> Widget:
+    properties = {
+        "title": title,
+        "region": args.names.region,
+        "view": "timeSeries",
+        "period": PERIOD_SECONDS,
+        "metrics": lines,
+    }
+    return {"type": "metric", "properties": properties | more}
+
+
+def _intake(args: DashboardArgs) -> Widget:
+    visible = "ApproximateNumberOfMessagesVisible"
+    lines: list[list[Any]] = [
+        ["AWS/SQS", visible, "QueueName", args.queue, {"stat": "Maximum", "label": "waiting"}],
+        ["AWS/SQS", visible, "QueueName", args.dead_letters, {"stat": "Maximum", "label": "given up"}],
+    ]
+    for model in args.specs:
+        own = [metrics.STACK, args.names.prefix, metrics.MODEL, model]
+        lines += [
+            [metrics.NAMESPACE, name, *own, {"stat": "Sum", "label": f"{model}: {label}"}]
+            for name, label in (
+                (metrics.FILES_ACCEPTED, "accepted"),
+                (metrics.FILES_QUARANTINED, "quarantined"),
+            )
+        ]
+    return _metric(args, "Files", lines)
+
+
+def _functions(args: DashboardArgs) -> Widget:
+    calls: list[list[Any]] = [
+        ["AWS/Lambda", metric, "FunctionName", function, {"stat": "Sum"}]
+        for function in args.functions
+        for metric in ("Invocations", "Errors")
+    ]
+    return _metric(args, "Functions", calls)
+
+
+def _model_row(args: DashboardArgs, spec: ModelSpec) -> list[Widget]:
+    own = args.names.model(spec.name)
+    serving = ["EndpointName", own.base, "VariantName", VARIANT]
+    traffic: list[list[Any]] = [
+        ["AWS/SageMaker", metric, *serving, {"stat": "Sum"}]
+        for metric in ("Invocations", "Invocation4XXErrors", "Invocation5XXErrors")
+    ]
+    latency: list[list[Any]] = [
+        ["AWS/SageMaker", "ModelLatency", *serving, {"stat": percentile, "label": percentile}]
+        for percentile in ("p50", "p90", "p99")
+    ]
+    limit = {"horizontal": [{"label": "alarm", "value": spec.monitoring.max_latency_milliseconds * 1000}]}
+    runs: list[list[Any]] = [
+        [
+            *("AWS/States", metric, "StateMachineArn", args.names.state_machine_arn(machine)),
+            {"stat": "Sum", "label": f"{label} {words}"},
+        ]
+        for label, machine in (("retraining", own.retrain), ("release", own.release))
+        for metric, words in (("ExecutionsSucceeded", "succeeded"), ("ExecutionsFailed", "failed"))
+    ]
+    return [
+        _metric(args, f"{spec.name}: requests", traffic),
+        _metric(args, f"{spec.name}: latency of the container (µs)", latency, annotations=limit),
+        _metric(args, f"{spec.name}: retrainings and releases", runs),
+        _scores(args, spec),
+    ]
+
+
+def _scores(args: DashboardArgs, spec: ModelSpec) -> Widget:
+    """What every judgement compared, as the judge wrote it down."""
+    own = [metrics.STACK, args.names.prefix, metrics.MODEL, spec.name]
+    scores: list[list[Any]] = [
+        [metrics.NAMESPACE, name, *own, {"stat": "Maximum", "label": label}]
+        for name, label in ((metrics.CHALLENGER_SCORE, "challenger"), (metrics.CHAMPION_SCORE, "champion"))
+    ]
+    return _metric(args, f"{spec.name}: {spec.gate.metric}, judged on the same fresh rows", scores)
 
 
 class Dashboard(pulumi.ComponentResource):
@@ -200,20 +179,7 @@ class Dashboard(pulumi.ComponentResource):
             f"https://{region}.console.aws.amazon.com/cloudwatch/home?region={region}"
             f"#dashboards/dashboard/{self.dashboard_name}"
         )
-        body = pulumi.Output.all(*args.alarm_arns).apply(
-            lambda arns: json.dumps(
-                dashboard_body(
-                    DashboardPlan(
-                        names=args.names,
-                        specs=args.specs,
-                        functions=args.functions,
-                        alarm_arns=arns,
-                        queue=args.queue,
-                        dead_letters=args.dead_letters,
-                    )
-                )
-            )
-        )
+        body = pulumi.Output.all(*args.alarm_arns).apply(lambda arns: json.dumps(dashboard_body(args, arns)))
         aws.cloudwatch.Dashboard(
             f"{name}-dashboard",
             dashboard_name=self.dashboard_name,
