@@ -10,7 +10,7 @@ import pulumi
 import pulumi_aws as aws
 
 from infra.naming import MAX_FUNCTION, Names, shorten
-from infra.permissions import Permission, policy_document, trust_policy, write_logs
+from infra.permissions import Permission, service_role, write_logs
 
 # https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtimes.html
 RUNTIME = "python3.12"
@@ -68,17 +68,13 @@ class LambdaFunction(pulumi.ComponentResource):
         logs = aws.cloudwatch.LogGroup(
             f"{name}-logs", name=log_group, retention_in_days=args.log_retention_days, opts=child
         )
-        role = aws.iam.Role(
-            f"{name}-role",
-            description=f"Runs {self.function_name}",
-            assume_role_policy=trust_policy("lambda.amazonaws.com", args.names.account_id),
-            opts=child,
-        )
-        policy = aws.iam.RolePolicy(
-            f"{name}-policy",
-            role=role.id,
-            policy=policy_document([write_logs(args.names, log_group), *args.permissions]),
-            opts=child,
+        role, policy = service_role(
+            name,
+            "lambda.amazonaws.com",
+            f"Runs {self.function_name}",
+            args.names.account_id,
+            [write_logs(args.names, log_group), *args.permissions],
+            child,
         )
         self.function = aws.lambda_.Function(
             f"{name}-function",

@@ -11,7 +11,7 @@ import pulumi
 import pulumi_aws as aws
 
 from infra.naming import MAX_STATE_MACHINE, Names, shorten
-from infra.permissions import Permission, deliver_logs, policy_document, trust_policy
+from infra.permissions import Permission, deliver_logs, service_role
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,17 +54,13 @@ class StateMachine(pulumi.ComponentResource):
             retention_in_days=args.log_retention_days,
             opts=child,
         )
-        role = aws.iam.Role(
-            f"{name}-role",
-            description=f"Runs {machine}",
-            assume_role_policy=trust_policy("states.amazonaws.com", args.names.account_id),
-            opts=child,
-        )
-        policy = aws.iam.RolePolicy(
-            f"{name}-policy",
-            role=role.id,
-            policy=policy_document([deliver_logs(), *args.permissions]),
-            opts=child,
+        role, policy = service_role(
+            name,
+            "states.amazonaws.com",
+            f"Runs {machine}",
+            args.names.account_id,
+            [deliver_logs(), *args.permissions],
+            child,
         )
         self.machine = aws.sfn.StateMachine(
             f"{name}-machine",

@@ -22,7 +22,7 @@ import pulumi_aws as aws
 from infra import jobs
 from infra.model_role import model_permissions
 from infra.naming import VARIANT, Names
-from infra.permissions import policy_document, trust_policy
+from infra.permissions import service_role
 from infra.seed import Seed
 from infra.serving import data_capture, serving_environment
 from infra.storage import Storage
@@ -101,7 +101,14 @@ class Model(pulumi.ComponentResource):
             ),
             opts=pulumi.ResourceOptions(parent=self),
         )
-        self.role, policy = self._create_role()
+        self.role, policy = service_role(
+            name,
+            "sagemaker.amazonaws.com",
+            f"Trains and serves {self._own.base}",
+            args.names.account_id,
+            model_permissions(args.names, args.storage, args.spec.name, args.image),
+            pulumi.ResourceOptions(parent=self),
+        )
         objects = self._upload()
         self.job = self._train_seed([*objects, policy, args.code])
         self.served = self._serve(policy)
@@ -115,20 +122,6 @@ class Model(pulumi.ComponentResource):
         return pulumi.ResourceOptions(
             parent=self, ignore_changes=_SEED_IS_MADE_ONCE[part], depends_on=list(depends_on)
         )
-
-    def _create_role(self) -> tuple[aws.iam.Role, aws.iam.RolePolicy]:
-        args, child = self._args, pulumi.ResourceOptions(parent=self)
-        permissions = model_permissions(args.names, args.storage, args.spec.name, args.image)
-        role = aws.iam.Role(
-            f"{self._name}-role",
-            description=f"Trains and serves {self._own.base}",
-            assume_role_policy=trust_policy("sagemaker.amazonaws.com", self._args.names.account_id),
-            opts=child,
-        )
-        policy = aws.iam.RolePolicy(
-            f"{self._name}-policy", role=role.id, policy=policy_document(permissions), opts=child
-        )
-        return role, policy
 
     def _upload(self) -> list[aws.s3.BucketObjectv2]:
         args = self._args

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pulumi
+import pulumi_aws as aws
 
 from infra.naming import Names
 
@@ -116,6 +117,27 @@ def trust_policy(service: str, account_id: str) -> str:
     if service in TELLS_THE_ACCOUNT:
         statement["Condition"] = on_behalf_of(account_id)
     return json.dumps({"Version": POLICY_VERSION, "Statement": [statement]})
+
+
+def service_role(
+    name: str,
+    service: str,
+    description: str,
+    account_id: str,
+    permissions: Sequence[Permission],
+    opts: pulumi.ResourceOptions,
+) -> tuple[aws.iam.Role, aws.iam.RolePolicy]:
+    """A role that one service takes, and its one policy, which whoever uses the role at once waits for."""
+    role = aws.iam.Role(
+        f"{name}-role",
+        description=description,
+        assume_role_policy=trust_policy(service, account_id),
+        opts=opts,
+    )
+    policy = aws.iam.RolePolicy(
+        f"{name}-policy", role=role.id, policy=policy_document(permissions), opts=opts
+    )
+    return role, policy
 
 
 def service_statement(

@@ -13,7 +13,7 @@ import pulumi_aws as aws
 from infra.alerts import Alerts
 from infra.machine import StateMachine, StateMachineArgs
 from infra.naming import MAX_RULE, Names, shorten
-from infra.permissions import Permission, pass_role, policy_document, trust_policy
+from infra.permissions import Permission, pass_role, service_role
 from infra.release_plan import ReleasePlan
 from infra.release_states import release_definition
 from models.spec import ModelSpec
@@ -92,15 +92,13 @@ class ReleaseMachine(pulumi.ComponentResource):
             event_pattern=json.dumps(approval_pattern(group)),
             opts=child,
         )
-        role = aws.iam.Role(
-            f"{name}-starter-role",
-            description=f"Lets EventBridge start the release of {group}",
-            assume_role_policy=trust_policy("events.amazonaws.com", args.names.account_id),
-            opts=child,
-        )
-        start = Permission(sid="Start", actions=["states:StartExecution"], resources=[self.arn])
-        policy = aws.iam.RolePolicy(
-            f"{name}-starter-policy", role=role.id, policy=policy_document([start]), opts=child
+        role, policy = service_role(
+            f"{name}-starter",
+            "events.amazonaws.com",
+            f"Lets EventBridge start the release of {group}",
+            args.names.account_id,
+            [Permission(sid="Start", actions=["states:StartExecution"], resources=[self.arn])],
+            child,
         )
         aws.cloudwatch.EventTarget(
             f"{name}-approved-target",
