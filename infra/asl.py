@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from infra.naming import Names
+
 State = dict[str, Any]
 
 CALL_TIMEOUT_SECONDS = 60
@@ -95,6 +97,73 @@ def choice(rules: Sequence[Mapping[str, Any]], default: str) -> State:
 def count(path: str, then: str) -> State:
     """Add one to a counter."""
     return assign(path, {"count.$": f"States.MathAdd({path}.count, 1)"}, then)
+
+
+def find_endpoint(names: Names, model: str, then: str) -> State:
+    """What the endpoint of a model is doing, and with which configuration."""
+    return task(
+        names.integration("aws-sdk:sagemaker:describeEndpoint"),
+        {"EndpointName": names.model(model).base},
+        kind="sagemaker",
+        then=then,
+        on_error="StepFailed",
+        result="$.endpoint",
+    )
+
+
+def find_served_model(names: Names, then: str) -> dict[str, State]:
+    """From ``$.endpoint`` to the model behind it: ``$.serving`` holds its archive."""
+    return {
+        "FindConfig": task(
+            names.integration("aws-sdk:sagemaker:describeEndpointConfig"),
+            {"EndpointConfigName.$": "$.endpoint.EndpointConfigName"},
+            kind="sagemaker",
+            then="FindModel",
+            on_error="StepFailed",
+            result="$.config",
+            select={"ModelName.$": "$.ProductionVariants[0].ModelName"},
+        ),
+        "FindModel": task(
+            names.integration("aws-sdk:sagemaker:describeModel"),
+            {"ModelName.$": "$.config.ModelName"},
+            kind="sagemaker",
+            then=then,
+            on_error="StepFailed",
+            result="$.serving",
+            select={"ModelDataUrl.$": "$.PrimaryContainer.ModelDataUrl"},
+        ),
+    }
+
+
+def announce_and_fail(
+    names: Names, topic_arn: str, subject: str, details: Mapping[str, str]
+) -> dict[str, State]:
+    """The end of every failure: tell people, then fail with ``$.failure``.
+
+    Args:
+        names: Names of the stack.
+        topic_arn: Where people listen.
+        subject: At most 100 characters are sent: https://docs.aws.amazon.com/sns/latest/api/API_Publish.html
+        details: Words and the path of what follows them, a line each.
+    """
+    lines = ["{}\n{}\n", *(f"{words}: {{}}" for words in details)]
+    paths = ", ".join(["$.failure.error", "$.failure.cause", *details.values()])
+    message = "\n".join(lines)
+    return {
+        "Notify": task(
+            names.integration("sns:publish"),
+            {
+                "TopicArn": topic_arn,
+                "Subject": subject[:100],
+                "Message.$": f"States.Format('{message}', {paths})",
+            },
+            kind="sns",
+            then="Failed",
+            on_error="Failed",
+            result=None,
+        ),
+        "Failed": {"Type": "Fail", "ErrorPath": "$.failure.error", "CausePath": "$.failure.cause"},
+    }
 
 
 def tags(values: Mapping[str, str]) -> list[dict[str, str]]:

@@ -150,18 +150,9 @@ def failure(plan: ReleasePlan) -> dict[str, Any]:
         "PackageUnknown": asl.assign(
             "$.failure", {"error.$": "$.error.Error", "cause.$": "$.error.Cause"}, "Notify"
         ),
-        "Notify": asl.task(
-            plan.names.integration("sns:publish"),
-            {
-                "TopicArn": plan.topic_arn,
-                "Subject": f"{plan.names.model(plan.spec.name).base}: release failed"[:100],
-                "Message.$": "States.Format('{}\n{}\n\nPackage: {}\nExecution: {}', $.failure.error, "
-                "$.failure.cause, $.detail.ModelPackageArn, $$.Execution.Id)",
-            },
-            kind="sns",
-            then="Failed",
-            on_error="Failed",
-            result=None,
-        ),
-        "Failed": {"Type": "Fail", "ErrorPath": "$.failure.error", "CausePath": "$.failure.cause"},
-    }
+    } | asl.announce_and_fail(
+        plan.names,
+        plan.topic_arn,
+        f"{plan.names.model(plan.spec.name).base}: release failed",
+        {"Package": "$.detail.ModelPackageArn", "Execution": "$$.Execution.Id"},
+    )

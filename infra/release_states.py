@@ -88,16 +88,8 @@ def _what_to_release(plan: ReleasePlan) -> dict[str, Any]:
 
 
 def _what_serves(plan: ReleasePlan) -> dict[str, Any]:
-    sdk = plan.names.integration("aws-sdk:sagemaker:")
     return {
-        "FindEndpoint": asl.task(
-            f"{sdk}describeEndpoint",
-            {"EndpointName": plan.names.model(plan.spec.name).base},
-            kind="sagemaker",
-            then="IsTheEndpointFree",
-            on_error="StepFailed",
-            result="$.endpoint",
-        ),
+        "FindEndpoint": asl.find_endpoint(plan.names, plan.spec.name, then="IsTheEndpointFree"),
         "IsTheEndpointFree": asl.choice(
             [
                 {"Variable": "$.endpoint.EndpointStatus", "StringEquals": "InService", "Next": "FindConfig"},
@@ -111,24 +103,7 @@ def _what_serves(plan: ReleasePlan) -> dict[str, Any]:
             default="WaitForEndpoint",
         ),
         "WaitForEndpoint": {"Type": "Wait", "Seconds": LATER_PAUSE_SECONDS, "Next": "FindEndpoint"},
-        "FindConfig": asl.task(
-            f"{sdk}describeEndpointConfig",
-            {"EndpointConfigName.$": "$.endpoint.EndpointConfigName"},
-            kind="sagemaker",
-            then="FindModel",
-            on_error="StepFailed",
-            result="$.config",
-            select={"ModelName.$": "$.ProductionVariants[0].ModelName"},
-        ),
-        "FindModel": asl.task(
-            f"{sdk}describeModel",
-            {"ModelName.$": "$.config.ModelName"},
-            kind="sagemaker",
-            then="WhatServes",
-            on_error="StepFailed",
-            result="$.serving",
-            select={"ModelDataUrl.$": "$.PrimaryContainer.ModelDataUrl"},
-        ),
+        **asl.find_served_model(plan.names, then="WhatServes"),
         "WhatServes": asl.choice(
             [
                 {
@@ -222,14 +197,7 @@ def _watch(plan: ReleasePlan) -> dict[str, Any]:
         "StartWatching": asl.assign("$.looks", {"count": 0}, "Pause"),
         "Pause": {"Type": "Wait", "Seconds": FIRST_PAUSE_SECONDS, "Next": "Look"},
         "LongPause": {"Type": "Wait", "Seconds": LATER_PAUSE_SECONDS, "Next": "Look"},
-        "Look": asl.task(
-            plan.names.integration("aws-sdk:sagemaker:describeEndpoint"),
-            {"EndpointName": plan.names.model(plan.spec.name).base},
-            kind="sagemaker",
-            then="CountLook",
-            on_error="StepFailed",
-            result="$.endpoint",
-        ),
+        "Look": asl.find_endpoint(plan.names, plan.spec.name, then="CountLook"),
         "CountLook": asl.count("$.looks", "HowIsTheEndpoint"),
         "HowIsTheEndpoint": asl.choice(
             [

@@ -59,7 +59,8 @@ def retrain_definition(plan: RetrainPlan) -> dict[str, Any]:
         "Comment": f"Train a challenger of {plan.spec.name}, judge it against what serves, register it",
         "StartAt": "FindEndpoint",
         "TimeoutSeconds": limit + 2 * TRAINING_MARGIN_SECONDS,
-        "States": _find_champion(plan.names, plan.spec.name)
+        "States": {"FindEndpoint": asl.find_endpoint(plan.names, plan.spec.name, then="FindConfig")}
+        | asl.find_served_model(plan.names, then="Train")
         | {
             "Train": _train(plan, limit),
             "Judge": _judge(plan),
@@ -80,46 +81,13 @@ def retrain_definition(plan: RetrainPlan) -> dict[str, Any]:
     }
 
 
-def _find_champion(names: Names, model: str) -> dict[str, Any]:
-    sdk = names.integration("aws-sdk:sagemaker:")
-    return {
-        "FindEndpoint": asl.task(
-            f"{sdk}describeEndpoint",
-            {"EndpointName": names.model(model).base},
-            kind="sagemaker",
-            then="FindConfig",
-            on_error="StepFailed",
-            result="$.endpoint",
-            select={"EndpointConfigName.$": "$.EndpointConfigName"},
-        ),
-        "FindConfig": asl.task(
-            f"{sdk}describeEndpointConfig",
-            {"EndpointConfigName.$": "$.endpoint.EndpointConfigName"},
-            kind="sagemaker",
-            then="FindModel",
-            on_error="StepFailed",
-            result="$.config",
-            select={"ModelName.$": "$.ProductionVariants[0].ModelName"},
-        ),
-        "FindModel": asl.task(
-            f"{sdk}describeModel",
-            {"ModelName.$": "$.config.ModelName"},
-            kind="sagemaker",
-            then="Train",
-            on_error="StepFailed",
-            result="$.champion",
-            select={"ModelName.$": "$.ModelName", "ModelDataUrl.$": "$.PrimaryContainer.ModelDataUrl"},
-        ),
-    }
-
-
 def _train(plan: RetrainPlan, timeout_seconds: int) -> asl.State:
     spec, names = plan.spec, plan.names.model(plan.spec.name)
     inputs = channels(
         code=plan.code_uri,
         spec=plan.spec_uri,
         manifest="$.manifest_uri",
-        champion="$.champion.ModelDataUrl",
+        champion="$.serving.ModelDataUrl",
     )
     parameters = {
         "TrainingJobName.$": f"States.Format('{names.training_job('{}')}', $.run_id)",
@@ -241,19 +209,9 @@ def _failure(plan: RetrainPlan) -> dict[str, Any]:
         "StepFailed": asl.assign(
             "$.failure", {"error.$": "$.error.Error", "cause.$": "$.error.Cause"}, "Notify"
         ),
-        "Notify": asl.task(
-            plan.names.integration("sns:publish"),
-            {
-                "TopicArn": plan.topic_arn,
-                "Subject": f"{plan.names.model(plan.spec.name).base}: retraining failed"[:100],
-                "Message.$": "States.Format('{}\n{}\n\nThe model that served before serves on.\n"
-                "Execution: {}', "
-                "$.failure.error, $.failure.cause, $$.Execution.Id)",
-            },
-            kind="sns",
-            then="Failed",
-            on_error="Failed",
-            result=None,
-        ),
-        "Failed": {"Type": "Fail", "ErrorPath": "$.failure.error", "CausePath": "$.failure.cause"},
-    }
+    } | asl.announce_and_fail(
+        plan.names,
+        plan.topic_arn,
+        f"{plan.names.model(plan.spec.name).base}: retraining failed; what served before serves on",
+        {"Execution": "$$.Execution.Id"},
+    )
