@@ -7,6 +7,7 @@ already is no error.
 
 from __future__ import annotations
 
+import re
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -30,7 +31,9 @@ Report = Callable[[str], None]
 STOP_SECONDS = 180.0
 _NOTHING = StackOutputs(region="us-east-1", data_bucket="", artifacts_bucket="", models={})
 _POLL_SECONDS = 0.5
-_PAGE = 100
+# What follows a model's own name in those of its jobs and of its releases; see infra/naming.py.
+_JOB = re.compile(r"[0-9a-f]{20}|seed-[0-9a-f]{10}")
+_RELEASE = re.compile(r"v[0-9]+-[0-9A-Za-z]+")
 
 
 @dataclass
@@ -149,13 +152,10 @@ def _tell(sweeper: Sweeper) -> None:
         sweeper.report(f"deleted {count} {noun}{'' if count == 1 else 's'}")
 
 
-def _own(sweeper: Sweeper, model: ModelOutputs, name: str) -> bool:
-    """Whether a name is of this model, not of another whose name begins alike."""
-    prefix = f"{model.endpoint}-"
-    others = [
-        f"{other.endpoint}-" for other in sweeper.outputs.models.values() if other.endpoint != model.endpoint
-    ]
-    return name.startswith(prefix) and not any(o.startswith(prefix) and name.startswith(o) for o in others)
+def _own(model: ModelOutputs, name: str, form: re.Pattern[str]) -> bool:
+    """Whether a name is one the workflows of this model give, not of a model whose name begins alike."""
+    start = f"{model.endpoint}-"
+    return name.startswith(start) and form.fullmatch(name.removeprefix(start)) is not None
 
 
 def _stop_executions(sweeper: Sweeper, model: ModelOutputs) -> None:
@@ -194,7 +194,7 @@ def _jobs(sweeper: Sweeper, model: ModelOutputs) -> list[dict[str, Any]]:
     found = sweeper.pages(
         sweeper.sagemaker, "list_training_jobs", "TrainingJobSummaries", NameContains=f"{model.endpoint}-"
     )
-    return [job for job in found if _own(sweeper, model, job["TrainingJobName"])]
+    return [job for job in found if _own(model, job["TrainingJobName"], _JOB)]
 
 
 def _await_stopped(sweeper: Sweeper, names: list[str]) -> None:
@@ -256,7 +256,7 @@ def _delete_releases(sweeper: Sweeper, model: ModelOutputs, keep: set[str]) -> N
         found = list(sweeper.pages(sweeper.sagemaker, operation, key, NameContains=prefix))
         for item in found:
             name = item[field_name]
-            if _own(sweeper, model, name) and name not in keep:
+            if _own(model, name, _RELEASE) and name not in keep:
                 noun = "endpoint config" if "Config" in field_name else "model"
                 sweeper.attempt(noun, delete, **{field_name: name})
 
@@ -272,7 +272,7 @@ def _delete_logs(sweeper: Sweeper, model: ModelOutputs) -> None:
         logStreamNamePrefix=f"{model.endpoint}-",
     )
     for stream in list(streams):
-        if _own(sweeper, model, stream["logStreamName"]):
+        if _own(model, stream["logStreamName"].partition("/")[0], _JOB):
             sweeper.attempt(
                 "log stream",
                 sweeper.logs.delete_log_stream,

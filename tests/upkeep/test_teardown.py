@@ -4,7 +4,6 @@ from botocore.exceptions import ClientError
 
 from tests.upkeep.fakes import (
     RAW,
-    RELEASE,
     RETRAIN,
     FakeClient,
     answering,
@@ -15,7 +14,9 @@ from tests.upkeep.fakes import (
 )
 from upkeep import teardown
 
-SERVING_CONFIG, SERVING_MODEL = "upkeep-dev-flights-0002", "upkeep-dev-flights-0002-model"
+SERVING = "upkeep-dev-flights-v2-0002"
+DONE, RUNNING = (f"upkeep-dev-flights-{digits * 5}" for digits in ("0001", "0003"))
+SEED = RAW["models"]["flights"]["seed_job"]
 
 
 class Account:
@@ -23,13 +24,12 @@ class Account:
 
     def __init__(self, **changes):
         self.running = ["arn:execution"]
-        self.jobs = {"upkeep-dev-flights-0001": "Completed", "upkeep-dev-flights-0003": "InProgress"}
-        self.jobs["upkeep-dev-flights-seed-abc1234"] = "Completed"
+        self.jobs = {DONE: "Completed", RUNNING: "InProgress", SEED: "Completed"}
         self.packages = ["arn:pkg/1", "arn:pkg/2"]
-        self.configs = ["upkeep-dev-flights-0001", SERVING_CONFIG]
-        self.models = ["upkeep-dev-flights-0001-model", SERVING_MODEL]
+        self.configs = ["upkeep-dev-flights-v1-0001", SERVING]
+        self.models = ["upkeep-dev-flights-v1-0001", SERVING]
         self.groups = ["/aws/sagemaker/Endpoints/upkeep-dev-flights"]
-        self.streams = ["upkeep-dev-flights-0001/algo-1", "another/algo-1"]
+        self.streams = [f"{DONE}/algo-1", "another/algo-1"]
         self.serving = True
         self.sagemaker = FakeClient(
             **{
@@ -42,7 +42,7 @@ class Account:
                 },
                 "delete_model_package": lambda ModelPackageName: self.packages.remove(ModelPackageName),
                 "describe_endpoint": self.describe_endpoint,
-                "describe_endpoint_config": answering({"ProductionVariants": [{"ModelName": SERVING_MODEL}]}),
+                "describe_endpoint_config": answering({"ProductionVariants": [{"ModelName": SERVING}]}),
                 "list_endpoint_configs": lambda **_a: {
                     "EndpointConfigs": [{"EndpointConfigName": name} for name in self.configs]
                 },
@@ -88,7 +88,7 @@ class Account:
     def describe_endpoint(self, **_arguments):
         if not self.serving:
             raise missing("endpoint")
-        return {"EndpointConfigName": SERVING_CONFIG}
+        return {"EndpointConfigName": SERVING}
 
     def delete_group(self, logGroupName):
         if logGroupName not in self.groups and not (
@@ -115,7 +115,7 @@ def test_running_work_is_stopped_and_jobs_versions_and_old_releases_are_deleted(
     told = swept(account)
     assert account.running == []
     assert account.packages == []
-    assert list(account.jobs) == ["upkeep-dev-flights-seed-abc1234"]
+    assert list(account.jobs) == [SEED]
     assert "deleted 2 model versions" in told
     assert "deleted 2 training jobs" in told
 
@@ -123,9 +123,9 @@ def test_running_work_is_stopped_and_jobs_versions_and_old_releases_are_deleted(
 def test_what_serves_stays_until_the_endpoint_is_gone():
     account = Account()
     swept(account)
-    assert (account.configs, account.models) == ([SERVING_CONFIG], [SERVING_MODEL])
+    assert (account.configs, account.models) == ([SERVING], [SERVING])
     swept(account, after=True)
-    assert account.configs == [SERVING_CONFIG]
+    assert account.configs == [SERVING]
     account.serving = False
     swept(account, after=True)
     assert (account.configs, account.models) == ([], [])
@@ -135,13 +135,13 @@ def test_the_seeds_training_job_is_left_to_pulumi():
     account = Account()
     swept(account)
     deleted = [call["TrainingJobName"] for call in account.sagemaker.asked("delete_training_job")]
-    assert "upkeep-dev-flights-seed-abc1234" not in deleted
+    assert SEED not in deleted
 
 
 def test_a_running_job_is_stopped_before_it_is_deleted():
     account = Account()
     swept(account)
-    order = [name for name, arguments in account.sagemaker.calls if "0003" in str(arguments)]
+    order = [name for name, arguments in account.sagemaker.calls if RUNNING in str(arguments)]
     assert order == [
         "stop_training_job",
         "describe_training_job",
@@ -172,7 +172,7 @@ def test_a_second_sweep_finds_nothing_and_says_nothing():
 def test_a_group_that_is_gone_already_is_no_error():
     account = Account(list_model_packages=raising(missing("group")))
     swept(account)
-    assert account.configs == [SERVING_CONFIG]
+    assert account.configs == [SERVING]
 
 
 def test_a_refusal_is_not_taken_for_something_gone():
@@ -181,14 +181,16 @@ def test_a_refusal_is_not_taken_for_something_gone():
         swept(account)
 
 
-def test_other_models_and_other_jobs_logs_are_left_alone():
-    one = RAW["models"]["flights"]
-    longer = {**one, "endpoint": "upkeep-dev-flights-long", "retrain_state_machine_arn": RELEASE}
-    outputs = stack_outputs(models={"flights": one, "flights-long": longer})
-    sweeper = teardown.Sweeper(Account(), outputs, lambda _line: None)
-    flights = outputs.models["flights"]
-    assert teardown._own(sweeper, flights, "upkeep-dev-flights-0001")
-    assert not teardown._own(sweeper, flights, "upkeep-dev-flights-long-0001")
+def test_a_model_whose_name_begins_alike_keeps_everything_when_the_shorter_one_goes():
+    account = Account()
+    for name in ("long", "v1", "seed"):
+        account.jobs |= {f"upkeep-dev-flights-{name}-{'0004' * 5}": "Completed"}
+        account.configs.append(f"upkeep-dev-flights-{name}-v3-0004")
+        account.models.append(f"upkeep-dev-flights-{name}-v3-0004")
+    others = (list(account.jobs)[3:], account.configs[2:], account.models[2:])
+    account.serving = False
+    swept(account, outputs=stack_outputs(models={"flights": RAW["models"]["flights"]}))
+    assert (list(account.jobs), account.configs, account.models) == ([SEED, *others[0]], *others[1:])
 
 
 def test_logs_of_the_services_go_but_not_those_of_other_jobs():
