@@ -24,6 +24,13 @@ class Operations:
         Raises:
             ResourceFailedError: it failed; the checkpoint says how far it came.
         """
+        try:
+            self._execute(plan)
+        finally:
+            # Also when nothing was deleted: what waits for that must hear that it will not be.
+            self._wake(plan.doomed)
+
+    def _execute(self, plan: Plan) -> None:
         if plan.wait_for is not None and not self._run.dry_run:
             plan.wait_for.wait()
             if plan.old is None or not plan.old.pending_replacement:
@@ -113,10 +120,14 @@ class Operations:
                 if not plan.old.pending_replacement:
                     self.delete(plan.old, replacing=True)
             finally:
-                for item in plan.doomed:
-                    if item.urn in self._run.doomed:
-                        self._run.doomed[item.urn].set()
+                self._wake(plan.doomed)
         self._create(plan)
+
+    def _wake(self, doomed: list[Resource]) -> None:
+        """Let the registrations go on that wait for the deletion of what they replace."""
+        for item in doomed:
+            if item.urn in self._run.doomed:
+                self._run.doomed[item.urn].set()
 
     def delete(self, resource: Resource, *, replacing: bool = False) -> None:
         """Delete one resource. One that is to be created again stays in the checkpoint, marked so.

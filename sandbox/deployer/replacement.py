@@ -23,6 +23,7 @@ def in_the_way(run: Run, providers: Providers, root: Resource, decided: list[Res
     """
     base = run.checkpoint.base()
     chosen, gone = set(map(id, decided)), {root.urn}
+    fresh: list[Resource] = []
     for item in base:
         touched = {key for key, urns in item.property_dependencies.items() if gone.intersection(urns)}
         if id(item) not in chosen:
@@ -31,9 +32,17 @@ def in_the_way(run: Run, providers: Providers, root: Resource, decided: list[Res
                 continue
             if not item.delete and not _is_replaced(providers, item, touched):
                 continue
-            _choose(run, root, item)
+            if item.protect and not item.delete:
+                raise ResourceFailedError(
+                    f"{root.urn} must be deleted before it is replaced, which needs {item.urn} to be "
+                    "replaced, and that is protected"
+                )
+            fresh.append(item)
             chosen.add(id(item))
         gone.add(item.urn)
+    for item in fresh:
+        if not item.delete:
+            run.doomed.setdefault(item.urn, threading.Event())
     return [item for item in reversed(base) if id(item) in chosen]
 
 
@@ -42,17 +51,6 @@ def _is_replaced(providers: Providers, item: Resource, touched: set[str]) -> boo
     changed = {key: UNKNOWN if key in touched else value for key, value in inputs.items()}
     subject = Subject(item.urn, item.type, item.id)
     return providers.of(item).diff(subject, inputs, plain(item.outputs), changed).replaces
-
-
-def _choose(run: Run, root: Resource, item: Resource) -> None:
-    if item.delete:
-        return
-    if item.protect:
-        raise ResourceFailedError(
-            f"{root.urn} must be deleted before it is replaced, which needs {item.urn} to be replaced, "
-            "and that is protected"
-        )
-    run.doomed.setdefault(item.urn, threading.Event())
 
 
 def ends_of_users(run: Run, root: Resource) -> list[threading.Event]:

@@ -1,6 +1,7 @@
 """What the engine does with a program, shown on a cloud in memory."""
 
 import json
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -458,3 +459,26 @@ def test_a_project_runs_again_and_again_in_one_process(tmp_path: Path, cloud: Cl
         result = Stack(project, tmp_path / "dev.json", {}).up()
         assert result.failures == []
         assert result.outputs == {"note": note, "folder": "infra"}
+
+
+def test_what_waits_for_a_deletion_that_never_comes_is_told(path: Path, cloud: Cloud) -> None:
+    def first() -> None:
+        Thing("user", link=Thing("used", fixed="the-name", size=1).id)
+
+    def second() -> None:
+        Thing("fails", size=1)
+        Thing("used", fixed="the-name", size=2)
+        Thing("user", note=1)
+
+    stack(path, cloud, first).up()
+    cloud.faults["create fails"] = "clean"
+    results: list[Result] = []
+    update = threading.Thread(
+        target=lambda: results.append(stack(path, cloud, second, parallel=1).up()), daemon=True
+    )
+    with cloud.lock:  # until all three are planned
+        update.start()
+        update.join(0.5)
+    update.join(10)
+    assert results, "the update never ends"
+    assert "Thing used: not started: another resource failed" in "\n".join(results[0].failures)
