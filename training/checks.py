@@ -19,8 +19,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from models.spec import Feature, ModelSpec
-from training.words import allowed, cut, shown
+from models.spec import ModelSpec
+from training.rules import Rule, number, quoted, rules_of
+from training.words import cut, shown
 
 # Lambda has 512 MB of /tmp by default, and the file is not the only thing there:
 # https://docs.aws.amazon.com/lambda/latest/dg/configuration-ephemeral-storage.html
@@ -41,12 +42,6 @@ _MAGIC = {
     b"[{": "JSON",
 }
 _DELIMITERS = {";": "semicolons", "\t": "tabs", "|": "vertical bars"}
-_NUMBER = r"\s*[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,4})?\s*"
-_DATE = r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
-_CLOCK = r"([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9](\.[0-9]{1,9})?)?"
-_TIME = rf"{_DATE}([T ]{_CLOCK}(Z|[+-]([01][0-9]|2[0-3]):[0-5][0-9])?)?"
-# What pandas' nanosecond times can hold, rounded to whole years.
-_FIRST_YEAR, _LAST_YEAR = 1700, 2200
 
 
 @dataclass(frozen=True)
@@ -98,17 +93,6 @@ class CheckReport:
     def details(self) -> list[dict[str, Any]]:
         """The findings as plain data, for the reason file."""
         return [{k: v for k, v in asdict(f).items() if k != "text"} for f in self.findings]
-
-
-@dataclass(frozen=True)
-class _Rule:
-    """A condition in SQL that is true for rows that break the rule."""
-
-    column: str
-    name: str
-    cell: str
-    broken: str
-    expected: str
 
 
 class _UnusableError(Exception):
@@ -239,7 +223,7 @@ def _source(path: Path, header: list[str], *, keep_rejects: bool = False) -> str
     columns = ", ".join(f"'c{i}': 'VARCHAR'" for i in range(len(header)))
     rejects = ", ignore_errors=true, store_rejects=true" if keep_rejects else ""
     return (
-        f"read_csv({_text(str(path))}, auto_detect=false, header=true, columns={{{columns}}}, delim=',', "
+        f"read_csv({quoted(str(path))}, auto_detect=false, header=true, columns={{{columns}}}, delim=',', "
         f"quote='\"', escape='\"', nullstr='', strict_mode=true, encoding='utf-8'{rejects})"
     )
 
@@ -249,9 +233,9 @@ def _check_values(
 ) -> tuple[int, list[Finding]]:
     """Count the rows that break each rule, all in one pass; then look up the first of them."""
     cells = {name: f"c{i}" for i, name in enumerate(header)}
-    rules = [rule for name in spec.columns for rule in _rules(name, cells[name], spec)]
+    rules = [rule for name in spec.columns for rule in rules_of(name, cells[name], spec)]
     cell = cells[spec.target]
-    label = cell if spec.task == "multiclass" else _number(cell)
+    label = cell if spec.task == "multiclass" else number(cell)
     # Counting every column makes the reader look at all of them, those outside the spec included.
     counts = [f"count(*) FILTER ({rule.broken})" for rule in rules] + [
         f"count(c{i})" for i in range(len(header))
@@ -304,7 +288,7 @@ def _check_structure(connection: Any, rows: int) -> None:
         raise _UnusableError("file", "the file has a header line and not one row of data")
 
 
-def _finding(connection: Any, source: str, rule: _Rule, count: int, rows: int) -> Finding:
+def _finding(connection: Any, source: str, rule: Rule, count: int, rows: int) -> Finding:
     found = connection.execute(
         f"SELECT row, value FROM (SELECT row_number() OVER () AS row, {rule.cell} AS value, "  # noqa: S608 - _source
         f"{rule.broken} AS broken FROM {source}) WHERE broken ORDER BY row LIMIT {_EXAMPLES}"
@@ -315,75 +299,6 @@ def _finding(connection: Any, source: str, rule: _Rule, count: int, rows: int) -
         f"expected {rule.expected} ({count:,} of {rows:,} rows)"
     )
     return Finding(rule.column, rule.name, count, text, examples)
-
-
-def _rules(name: str, cell: str, spec: ModelSpec) -> list[_Rule]:
-    """The rules of one column, in the order they are reported."""
-    if name == spec.time_column:
-        expected = "a time such as 2013-01-31T06:15:00"
-        return [
-            _Rule(name, "missing", cell, f"{cell} IS NULL", expected),
-            _Rule(name, "type", cell, f"{cell} IS NOT NULL AND NOT {_is_time(cell)}", expected),
-        ]
-    if name == spec.target:
-        return _target_rules(name, cell, spec)
-    feature = next(f for f in spec.features if f.name == name)
-    return _feature_rules(feature, cell)
-
-
-def _target_rules(name: str, cell: str, spec: ModelSpec) -> list[_Rule]:
-    missing = _Rule(name, "missing", cell, f"{cell} IS NULL", "a label in every row")
-    if spec.task == "multiclass":
-        return [missing]
-    expected = "0 or 1" if spec.task == "binary" else "a number"
-    fits = f"{_is_number(cell)}" + (f" AND {_number(cell)} IN (0, 1)" if spec.task == "binary" else "")
-    return [missing, _Rule(name, "label", cell, f"{cell} IS NOT NULL AND NOT ({fits})", expected)]
-
-
-def _feature_rules(feature: Feature, cell: str) -> list[_Rule]:
-    name, expected = feature.name, allowed(feature)
-    rules = [] if feature.nullable else [_Rule(name, "missing", cell, f"{cell} IS NULL", expected)]
-    if feature.type == "boolean":
-        wrong = f"lower({cell}) NOT IN ('true', 'false', '1', '0')"
-        return [*rules, _Rule(name, "type", cell, wrong, expected)]
-    if feature.type == "category":
-        if feature.values:
-            listed = ", ".join(_text(v) for v in feature.values)
-            rules.append(_Rule(name, "values", cell, f"{cell} NOT IN ({listed})", expected))
-        return rules
-    rules.append(_Rule(name, "type", cell, f"{cell} IS NOT NULL AND NOT {_is_number(cell)}", expected))
-    limits = [f"{_number(cell)} {sign} {limit!r}::DOUBLE" for sign, limit in _limits(feature)]
-    if limits:
-        broken = f"{_is_number(cell)} AND ({' OR '.join(limits)})"
-        rules.append(_Rule(name, "range", cell, broken, expected))
-    return rules
-
-
-def _limits(feature: Feature) -> list[tuple[str, float]]:
-    pairs = (("<", feature.min), (">", feature.max))
-    return [(sign, limit) for sign, limit in pairs if limit is not None]
-
-
-def _number(cell: str) -> str:
-    return f"TRY_CAST({cell} AS DOUBLE)"
-
-
-def _is_number(cell: str) -> str:
-    """True for a finite number in plain digits; DuckDB alone also reads nan, inf and 1_000."""
-    return f"coalesce(isfinite({_number(cell)}) AND regexp_full_match({cell}, {_text(_NUMBER)}), false)"
-
-
-def _is_time(cell: str) -> str:
-    year = f"year(TRY_CAST({cell} AS TIMESTAMP))"
-    return (
-        f"coalesce({year} BETWEEN {_FIRST_YEAR} AND {_LAST_YEAR} "
-        f"AND regexp_full_match({cell}, {_text(_TIME)}), false)"
-    )
-
-
-def _text(value: str) -> str:
-    """A text as an SQL literal."""
-    return "'" + value.replace("'", "''") + "'"
 
 
 def _cut(value: str | None) -> str | None:
