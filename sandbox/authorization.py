@@ -209,7 +209,7 @@ _CANNOT_ASSUME = {
 
 def cannot_assume(role: PassedRole) -> str:
     """AWS's words when a service cannot assume a role."""
-    return _CANNOT_ASSUME[role.service].format(role=role.role_arn, service=role.service)
+    return _CANNOT_ASSUME[role.service].format(role=role.role_arn)
 
 
 def source_arn(call: Call, region: str, account: str) -> str:

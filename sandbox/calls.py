@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 import botocore.session
 from botocore.model import OperationModel, ServiceModel, StructureShape
@@ -277,11 +277,6 @@ def _needed(shape: StructureShape | None, location: str) -> frozenset[str]:
         for name, member in members
         if member.serialization.get("location") == location
     )
-
-
-def unquoted(path: str) -> str:
-    """A request path as sent, decoded."""
-    return unquote(path)
 
 
 # The call of the HTTP request being served; what the emulator does by itself later still sees it, so users

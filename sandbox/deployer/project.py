@@ -39,19 +39,6 @@ class Project:
         return {key[len(prefix) :]: value for key, value in self.config.items() if key.startswith(prefix)}
 
 
-def find_root(start: Path | None = None) -> Path:
-    """Return the nearest folder at or above `start` that holds a `Pulumi.yaml`.
-
-    Raises:
-        ProjectError: there is none.
-    """
-    start = (start or Path.cwd()).absolute()
-    for folder in (start, *start.parents):
-        if (folder / "Pulumi.yaml").is_file():
-            return folder
-    raise ProjectError(f"no Pulumi.yaml in {start} or above; run the command inside the project")
-
-
 def load(root: Path, stack: str) -> Project:
     """Read the project at `root` with the configuration of `stack`.
 

@@ -34,11 +34,6 @@ def name_of(urn: str) -> str:
     return urn.split("::", 3)[3]
 
 
-def project_of(urn: str) -> str:
-    """Return the project."""
-    return urn.split("::", 3)[1]
-
-
 def package_of(type_: str) -> str:
     """Return the package of a type token: `aws` of `aws:s3/bucket:Bucket`."""
     return type_.split(":", 1)[0]

@@ -34,11 +34,6 @@ def conflict(message: str) -> ApiError:
     return ApiError("ConflictException", message)
 
 
-def resource_not_found(message: str) -> ApiError:
-    """A ResourceNotFound error, used where the API model declares it."""
-    return ApiError("ResourceNotFound", message)
-
-
 def unknown_operation(operation: str, known: list[str]) -> ApiError:
     """An operation this sandbox does not have; names the ones it does."""
     return ApiError(

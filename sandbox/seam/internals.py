@@ -6,7 +6,7 @@ import importlib
 import importlib.metadata
 from typing import Any
 
-# Everything of MiniStack's that is called or replaced below.
+# Everything of MiniStack's that this package calls or replaces.
 RELIED_ON = {
     "app": "app SERVICE_HANDLERS _collect_scripts _extract_s3_vhost_bucket",
     "core.iam_actions": """SERVICE_TO_IAM_NAMESPACE _BOTOCORE_SERVICE_MAP extract_resource_arn
@@ -40,7 +40,7 @@ def ministack(module: str) -> Any:
 
 
 def check() -> None:
-    """Raise RuntimeError naming what MiniStack no longer has of what this file relies on."""
+    """Raise RuntimeError naming what MiniStack no longer has of what this package relies on."""
     missing = [
         f"ministack.{module}.{name}"
         for module, names in RELIED_ON.items()

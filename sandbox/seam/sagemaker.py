@@ -33,13 +33,14 @@ class SageMakerHandler:
         try:
             if endpoint:
                 status, answered, content = await self._service.invoke_endpoint(
-                    calls.unquoted(endpoint[1]), body, dict(headers)
+                    endpoint[1], body, dict(headers)
                 )
                 # MiniStack gives answers the content type of the control plane, where it finds the
                 # header spelt `Content-Type`; what a container answers is not its to correct.
                 return status, {name.lower(): value for name, value in answered.items()}, content
-            operation = headers.get("x-amz-target", "").rpartition(".")[2]
-            answer = await self._service.handle(operation, json.loads(body or b"{}"))
+            call = calls.current.get()
+            operation = call.operation if call else headers.get("x-amz-target", "").rpartition(".")[2]
+            answer = await self._service.handle(operation, call.params if call else {})
         except ApiError as error:
             return error_answer(error.code, error.message, error.status)
         return (

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import boto3
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import ClientError
 
 from sandbox.deployer.interface import ProviderError, Subject
 
@@ -169,6 +169,3 @@ def wait_until(check: Callable[[], T | None], seconds: float, what: str) -> T:
             raise ProviderError(f"{what} took longer than {seconds:.0f} s")
         time.sleep(pause)
         pause = min(pause * 1.3, 1.0)
-
-
-AwsError = (ClientError, BotoCoreError)

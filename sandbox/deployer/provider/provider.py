@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import boto3
-from botocore.exceptions import BotoCoreError, ClientError, ReadTimeoutError
+from botocore.exceptions import BotoCoreError, ClientError, ConnectionClosedError, ReadTimeoutError
 
 from sandbox.deployer import paths, urns
 from sandbox.deployer.events import Change
@@ -159,8 +159,8 @@ class AwsProvider:
             message = str(error) if isinstance(error, ProviderError) else describe(error)
             if call.id:
                 raise PartialError(message, call.id, dict(inputs)) from error
-            if isinstance(error, ReadTimeoutError):
-                raise
+            if isinstance(error, (ReadTimeoutError, ConnectionClosedError)):
+                raise  # nobody knows whether AWS did it
             raise ProviderError(message) from error
 
     def find(self, subject: Subject, inputs: Properties) -> str | None:

@@ -195,8 +195,6 @@ POLICY = Kind(
     identify=lambda inputs: inputs["arn"],
 )
 
-_PENDING = ("PendingConfirmation", "pending confirmation")
-
 
 def _create_subscription(call: Call, inputs: Properties) -> str:
     answer = call.client("sns").subscribe(

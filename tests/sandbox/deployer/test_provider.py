@@ -1,10 +1,12 @@
 """The provider's promises that need no AWS: what it accepts, what it compares, what it replaces."""
 
+import dataclasses
 import json
 from typing import Any
 
 import boto3
 import pytest
+from botocore.exceptions import BotoCoreError, ConnectionClosedError, ReadTimeoutError
 
 from sandbox.deployer.interface import Checked, Difference, ProviderError, Subject
 from sandbox.deployer.provider import schema, wire
@@ -232,3 +234,15 @@ def test_the_prebuilt_image_is_the_registry_of_the_region(provider: AwsProvider)
     assert abroad.startswith("492215442770.dkr.ecr.eu-central-1.")
     with pytest.raises(ProviderError, match="'sagemaker-tensorflow' found"):
         provider.invoke(token, {"repositoryName": "sagemaker-tensorflow"})
+
+
+@pytest.mark.parametrize("unheard", [ReadTimeoutError, ConnectionClosedError])
+def test_a_creation_whose_end_nobody_heard_is_not_said_to_have_failed(
+    provider: AwsProvider, monkeypatch: pytest.MonkeyPatch, unheard: type[BotoCoreError]
+) -> None:
+    def create(_call: Any, _inputs: Any) -> str:
+        raise unheard(endpoint_url="http://127.0.0.1:1")
+
+    monkeypatch.setitem(KINDS, QUEUE, dataclasses.replace(KINDS[QUEUE], create=create))
+    with pytest.raises(unheard):
+        provider.create(subject(QUEUE), {"name": "q"})
