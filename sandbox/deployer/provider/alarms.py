@@ -9,7 +9,7 @@ from sandbox.deployer.values import Properties
 
 from . import schema, wire
 from .aws import Call, found, gone
-from .kinds import Kind, Naming, again, names
+from .kinds import Kind, Naming, again, names, retag, tag_map
 
 _MISSING = ("ResourceNotFound", "ResourceNotFoundException", "DashboardNotFoundError")
 
@@ -126,7 +126,7 @@ def _describe(call: Call, name: str, kind: str) -> dict[str, Any] | None:
 def _tags_of(call: Call, arn: str) -> dict[str, str]:
     cloudwatch = call.client("cloudwatch")
     answer = found(lambda: cloudwatch.list_tags_for_resource(ResourceARN=arn), *_MISSING) or {}
-    return {tag["Key"]: tag["Value"] for tag in answer.get("Tags", [])}
+    return tag_map(answer.get("Tags", []))
 
 
 def _read_alarm(call: Call, id_: str, _inputs: Properties) -> Properties | None:
@@ -145,11 +145,12 @@ def _read_alarm(call: Call, id_: str, _inputs: Properties) -> Properties | None:
 
 def _set_tags(call: Call, arn: str, old: Properties, new: Properties) -> None:
     cloudwatch = call.client("cloudwatch")
-    removed = sorted(set(old["tagsAll"]) - set(new["tagsAll"]))
-    if removed:
-        cloudwatch.untag_resource(ResourceARN=arn, TagKeys=removed)
-    if old["tagsAll"] != new["tagsAll"] and new["tagsAll"]:
-        cloudwatch.tag_resource(ResourceARN=arn, Tags=call.tag_list())
+    retag(
+        old,
+        new,
+        lambda keys: cloudwatch.untag_resource(ResourceARN=arn, TagKeys=keys),
+        lambda: cloudwatch.tag_resource(ResourceARN=arn, Tags=call.tag_list()),
+    )
 
 
 def _update_alarm(call: Call, id_: str, old: Properties, new: Properties) -> None:

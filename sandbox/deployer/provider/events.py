@@ -9,7 +9,7 @@ from sandbox.deployer.values import Properties
 
 from . import schema, wire
 from .aws import Call, found, gone
-from .kinds import Kind, Naming, again, names
+from .kinds import Kind, Naming, again, names, retag, tag_map
 
 _MISSING = ("ResourceNotFoundException",)
 _DEFAULT_BUS = "default"
@@ -73,7 +73,7 @@ def _read_rule(call: Call, id_: str, _inputs: Properties) -> Properties | None:
         "eventBusName": bus,
         "state": answer.get("State"),
         "isEnabled": answer.get("State") != "DISABLED",
-        "tagsAll": {tag["Key"]: tag["Value"] for tag in tags},
+        "tagsAll": tag_map(tags),
     }
 
 
@@ -84,11 +84,12 @@ def _update_rule(call: Call, id_: str, old: Properties, new: Properties) -> None
     events = call.client("events")
     bus, name = _split(id_)
     arn = events.describe_rule(Name=name, EventBusName=bus)["Arn"]
-    removed = sorted(set(old["tagsAll"]) - set(new["tagsAll"]))
-    if removed:
-        events.untag_resource(ResourceARN=arn, TagKeys=removed)
-    if new["tagsAll"]:
-        events.tag_resource(ResourceARN=arn, Tags=call.tag_list())
+    retag(
+        old,
+        new,
+        lambda keys: events.untag_resource(ResourceARN=arn, TagKeys=keys),
+        lambda: events.tag_resource(ResourceARN=arn, Tags=call.tag_list()),
+    )
 
 
 def _delete_rule(call: Call, id_: str, inputs: Properties) -> None:

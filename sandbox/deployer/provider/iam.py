@@ -11,7 +11,7 @@ from sandbox.deployer.interface import ProviderError
 from sandbox.deployer.values import Properties
 
 from .aws import Call, found, gone, retried
-from .kinds import Kind, Naming, again, document, names
+from .kinds import Kind, Naming, again, document, names, retag, tag_map
 
 _MISSING = ("NoSuchEntity",)
 
@@ -83,7 +83,7 @@ def _read_role(call: Call, id_: str, inputs: Properties) -> Properties | None:
         "createDate": role["CreateDate"].isoformat()
         if hasattr(role.get("CreateDate"), "isoformat")
         else None,
-        "tagsAll": {tag["Key"]: tag["Value"] for tag in iam.list_role_tags(RoleName=id_).get("Tags", [])},
+        "tagsAll": tag_map(iam.list_role_tags(RoleName=id_).get("Tags", [])),
     }
     attached = iam.list_attached_role_policies(RoleName=id_).get("AttachedPolicies", [])
     live["managedPolicyArns"] = sorted(item["PolicyArn"] for item in attached)
@@ -123,11 +123,12 @@ def _update_role(call: Call, id_: str, old: Properties, new: Properties) -> None
             iam.delete_role_permissions_boundary(RoleName=id_)
     _set_inline(call, id_, _inline(old), _inline(new))
     _set_managed(call, id_, old.get("managedPolicyArns") or [], new.get("managedPolicyArns") or [])
-    removed = sorted(set(old["tagsAll"]) - set(new["tagsAll"]))
-    if removed:
-        iam.untag_role(RoleName=id_, TagKeys=removed)
-    if old["tagsAll"] != new["tagsAll"] and new["tagsAll"]:
-        iam.tag_role(RoleName=id_, Tags=call.tag_list())
+    retag(
+        old,
+        new,
+        lambda keys: iam.untag_role(RoleName=id_, TagKeys=keys),
+        lambda: iam.tag_role(RoleName=id_, Tags=call.tag_list()),
+    )
 
 
 def _delete_role(call: Call, id_: str, inputs: Properties) -> None:

@@ -130,6 +130,30 @@ def equivalent(wanted: Any, live: Any) -> bool:
     return bool(wanted == live)
 
 
+def attribute_text(value: Any) -> str:
+    """Return a value as SNS and SQS take attributes: text, policies as JSON."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return json.dumps(value) if isinstance(value, dict) else str(value)
+
+
+def tag_map(tags: list[dict[str, str]]) -> dict[str, str]:
+    """Return the tags of an AWS answer as a mapping; Step Functions writes the members in lower case."""
+    entries = ({member.lower(): text for member, text in tag.items()} for tag in tags)
+    return {entry["key"]: entry["value"] for entry in entries}
+
+
+def retag(
+    old: Properties, new: Properties, untag: Callable[[list[str]], Any], tag: Callable[[], Any]
+) -> None:
+    """Take away the tags that are gone and set all others, where any has changed."""
+    removed = sorted(set(old["tagsAll"]) - set(new["tagsAll"]))
+    if removed:
+        untag(removed)
+    if old["tagsAll"] != new["tagsAll"] and new["tagsAll"]:
+        tag()
+
+
 def again(put: Create) -> Update:
     """Return the update of a type whose creation overwrites."""
 

@@ -7,7 +7,7 @@ from typing import Any
 from sandbox.deployer.values import Properties
 
 from .aws import Call, found, gone
-from .kinds import Kind, Naming, names
+from .kinds import Kind, Naming, names, retag
 
 _MISSING = ("NotFoundException",)
 _DEFAULT_WINDOW_DAYS = 30
@@ -77,12 +77,13 @@ def _update_key(call: Call, id_: str, old: Properties, new: Properties) -> None:
             kms.disable_key_rotation(KeyId=id_)
     if old.get("isEnabled", True) != new.get("isEnabled", True):
         (kms.enable_key if new.get("isEnabled", True) else kms.disable_key)(KeyId=id_)
-    removed = sorted(set(old["tagsAll"]) - set(new["tagsAll"]))
-    if removed:
-        kms.untag_resource(KeyId=id_, TagKeys=removed)
-    if old["tagsAll"] != new["tagsAll"] and new["tagsAll"]:
-        tags = [{"TagKey": key, "TagValue": value} for key, value in new["tagsAll"].items()]
-        kms.tag_resource(KeyId=id_, Tags=tags)
+    tags = [{"TagKey": key, "TagValue": value} for key, value in new["tagsAll"].items()]
+    retag(
+        old,
+        new,
+        lambda keys: kms.untag_resource(KeyId=id_, TagKeys=keys),
+        lambda: kms.tag_resource(KeyId=id_, Tags=tags),
+    )
 
 
 def _delete_key(call: Call, id_: str, inputs: Properties) -> None:

@@ -10,7 +10,7 @@ from sandbox.deployer.values import Archive, Asset, Properties
 
 from . import schema, wire
 from .aws import Call, found, gone, retried, wait_until
-from .kinds import Kind, Naming, names
+from .kinds import Kind, Naming, names, retag
 
 _MISSING = ("ResourceNotFoundException", "404")
 _ACTIVE_SECONDS = 600.0  # aws_lambda_function: create and update time out after ten minutes
@@ -167,11 +167,12 @@ def _update_tags(call: Call, id_: str, old: Properties, new: Properties) -> None
         return
     client = call.client("lambda")
     arn = call.aws.arn("lambda", f"function:{id_}")
-    removed = sorted(set(old["tagsAll"]) - set(new["tagsAll"]))
-    if removed:
-        client.untag_resource(Resource=arn, TagKeys=removed)
-    if new["tagsAll"]:
-        client.tag_resource(Resource=arn, Tags=dict(new["tagsAll"]))
+    retag(
+        old,
+        new,
+        lambda keys: client.untag_resource(Resource=arn, TagKeys=keys),
+        lambda: client.tag_resource(Resource=arn, Tags=dict(new["tagsAll"])),
+    )
 
 
 def _delete_function(call: Call, id_: str, inputs: Properties) -> None:
@@ -383,11 +384,12 @@ def _update_mapping(call: Call, id_: str, old: Properties, new: Properties) -> N
         _wait_mapping(call, id_, new)
     if old["tagsAll"] != new["tagsAll"]:
         arn = call.aws.arn("lambda", f"event-source-mapping:{id_}")
-        removed = sorted(set(old["tagsAll"]) - set(new["tagsAll"]))
-        if removed:
-            client.untag_resource(Resource=arn, TagKeys=removed)
-        if new["tagsAll"]:
-            client.tag_resource(Resource=arn, Tags=dict(new["tagsAll"]))
+        retag(
+            old,
+            new,
+            lambda keys: client.untag_resource(Resource=arn, TagKeys=keys),
+            lambda: client.tag_resource(Resource=arn, Tags=dict(new["tagsAll"])),
+        )
 
 
 def _delete_mapping(call: Call, id_: str, _inputs: Properties) -> None:

@@ -8,7 +8,7 @@ from sandbox.deployer.interface import ProviderError
 from sandbox.deployer.values import Properties
 
 from .aws import Call, found, gone
-from .kinds import Kind, Naming, again, names
+from .kinds import Kind, Naming, again, names, retag
 
 _MISSING = ("ResourceNotFoundException",)
 
@@ -64,11 +64,12 @@ def _update_group(call: Call, id_: str, old: Properties, new: Properties) -> Non
         else:
             logs.disassociate_kms_key(logGroupName=id_)
     arn = call.aws.arn("logs", f"log-group:{id_}")
-    removed = sorted(set(old["tagsAll"]) - set(new["tagsAll"]))
-    if removed:
-        logs.untag_resource(resourceArn=arn, tagKeys=removed)
-    if old["tagsAll"] != new["tagsAll"] and new["tagsAll"]:
-        logs.tag_resource(resourceArn=arn, tags=dict(new["tagsAll"]))
+    retag(
+        old,
+        new,
+        lambda keys: logs.untag_resource(resourceArn=arn, tagKeys=keys),
+        lambda: logs.tag_resource(resourceArn=arn, tags=dict(new["tagsAll"])),
+    )
 
 
 def _delete_group(call: Call, id_: str, inputs: Properties) -> None:

@@ -14,7 +14,7 @@ from sandbox.deployer.values import UNKNOWN, Properties
 
 from . import schema, wire
 from .aws import Call, found, gone
-from .kinds import Kind, Naming, again, names
+from .kinds import Kind, Naming, again, names, tag_map
 
 _NO_BUCKET = ("NoSuchBucket", "404", "NotFound")
 _DELETE_BATCH = 1000
@@ -65,7 +65,7 @@ def _read_bucket(call: Call, id_: str, _inputs: Properties) -> Properties | None
         "bucketRegionalDomainName": f"{id_}.s3.{region}.{suffix}",
         "bucketRegion": region,
         "hostedZoneId": _HOSTED_ZONES.get(region),
-        "tagsAll": {tag["Key"]: tag["Value"] for tag in tagging.get("TagSet", [])},
+        "tagsAll": tag_map(tagging.get("TagSet", [])),
     }
 
 

@@ -13,7 +13,7 @@ from sandbox.deployer.values import Asset, Properties
 
 from . import wire
 from .aws import Call, code_of, found, gone
-from .kinds import Kind, Naming, names
+from .kinds import Kind, Naming, names, tag_map
 
 _MISSING = ("NoSuchKey", "NoSuchBucket", "404", "NotFound")
 _HEADERS = (
@@ -79,7 +79,7 @@ def _read(call: Call, id_: str, inputs: Properties) -> Properties | None:
         "metadata": head.get("Metadata") or {},
         "serverSideEncryption": head.get("ServerSideEncryption"),
         "storageClass": head.get("StorageClass") or "STANDARD",
-        "tagsAll": {tag["Key"]: tag["Value"] for tag in tagging.get("TagSet", [])},
+        "tagsAll": tag_map(tagging.get("TagSet", [])),
     }
     for name in ("cacheControl", "contentDisposition", "contentEncoding", "contentLanguage"):
         live[name] = head.get(name[0].upper() + name[1:])

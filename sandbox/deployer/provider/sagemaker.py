@@ -12,7 +12,7 @@ from sandbox.deployer.values import Properties
 
 from . import schema, wire
 from .aws import Call, code_of, retried, wait_until
-from .kinds import Kind, Naming, names
+from .kinds import Kind, Naming, names, retag, tag_map
 
 _TRAINING_SECONDS = 24 * 3600.0
 _ENDPOINT_SECONDS = 1800.0
@@ -62,16 +62,17 @@ def _decode(operation: str, answer: dict[str, Any], token: str, wanted: frozense
 
 def _tags_of(call: Call, arn: str) -> dict[str, str]:
     answer = call.client("sagemaker").list_tags(ResourceArn=arn)
-    return {tag["Key"]: tag["Value"] for tag in answer.get("Tags", [])}
+    return tag_map(answer.get("Tags", []))
 
 
 def _set_tags(call: Call, arn: str, old: Properties, new: Properties) -> None:
     client = call.client("sagemaker")
-    removed = sorted(set(old["tagsAll"]) - set(new["tagsAll"]))
-    if removed:
-        client.delete_tags(ResourceArn=arn, TagKeys=removed)
-    if old["tagsAll"] != new["tagsAll"] and new["tagsAll"]:
-        client.add_tags(ResourceArn=arn, Tags=call.tag_list())
+    retag(
+        old,
+        new,
+        lambda keys: client.delete_tags(ResourceArn=arn, TagKeys=keys),
+        lambda: client.add_tags(ResourceArn=arn, Tags=call.tag_list()),
+    )
 
 
 def _with_tags(call: Call, request: dict[str, Any]) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import Any
 from sandbox.deployer.values import Properties
 
 from .aws import Call, found, gone
-from .kinds import Kind, Naming, again, names
+from .kinds import Kind, Naming, again, attribute_text, names, retag, tag_map
 
 _MISSING = ("NotFound", "NotFoundException")
 
@@ -48,15 +48,9 @@ _BOOLEANS = {"contentBasedDeduplication", "fifoTopic", "rawMessageDelivery"}
 _NUMBERS = {"signatureVersion", *(key for key in _FEEDBACK if key.endswith("SampleRate"))}
 
 
-def _text(value: Any) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return json.dumps(value) if isinstance(value, dict) else str(value)
-
-
 def _attributes(inputs: Properties, table: dict[str, str]) -> dict[str, str]:
     return {
-        attribute: _text(inputs[key])
+        attribute: attribute_text(inputs[key])
         for key, attribute in table.items()
         if inputs.get(key) not in (None, "", False)
     }
@@ -94,7 +88,7 @@ def _read_topic(call: Call, id_: str, inputs: Properties) -> Properties | None:
         "arn": id_,
         "name": id_.rpartition(":")[2],
         "owner": raw.get("Owner"),
-        "tagsAll": {tag["Key"]: tag["Value"] for tag in tags},
+        "tagsAll": tag_map(tags),
     }
 
 
@@ -104,13 +98,16 @@ def _update_topic(call: Call, id_: str, old: Properties, new: Properties) -> Non
         if old.get(key) != new.get(key):
             value = new.get(key)
             sns.set_topic_attributes(
-                TopicArn=id_, AttributeName=attribute, AttributeValue="" if value is None else _text(value)
+                TopicArn=id_,
+                AttributeName=attribute,
+                AttributeValue="" if value is None else attribute_text(value),
             )
-    removed = sorted(set(old["tagsAll"]) - set(new["tagsAll"]))
-    if removed:
-        sns.untag_resource(ResourceArn=id_, TagKeys=removed)
-    if old["tagsAll"] != new["tagsAll"] and new["tagsAll"]:
-        sns.tag_resource(ResourceArn=id_, Tags=call.tag_list())
+    retag(
+        old,
+        new,
+        lambda keys: sns.untag_resource(ResourceArn=id_, TagKeys=keys),
+        lambda: sns.tag_resource(ResourceArn=id_, Tags=call.tag_list()),
+    )
 
 
 def _find_topic(call: Call, inputs: Properties) -> str | None:
@@ -236,7 +233,7 @@ def _update_subscription(call: Call, id_: str, old: Properties, new: Properties)
             sns.set_subscription_attributes(
                 SubscriptionArn=id_,
                 AttributeName=attribute,
-                AttributeValue=reset if value is None else _text(value),
+                AttributeValue=reset if value is None else attribute_text(value),
             )
 
 

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import json
-from typing import Any
-
 from sandbox.deployer.values import Properties
 
 from .aws import Call, found, gone
-from .kinds import Kind, Naming, again, names
+from .kinds import Kind, Naming, again, attribute_text, names, retag
 
 _MISSING = ("AWS.SimpleQueueService.NonExistentQueue", "QueueDoesNotExist", "NonExistentQueue")
 
@@ -41,15 +38,9 @@ _RESET: dict[str, str] = {
 }
 
 
-def _text(value: Any) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return json.dumps(value) if isinstance(value, dict) else str(value)
-
-
 def _attributes(inputs: Properties) -> dict[str, str]:
     return {
-        attribute: _text(inputs[key])
+        attribute: attribute_text(inputs[key])
         for key, (attribute, _) in _ATTRIBUTES.items()
         if inputs.get(key) not in (None, "") and not (key == "fifoQueue" and not inputs[key])
     }
@@ -90,14 +81,15 @@ def _update(call: Call, id_: str, old: Properties, new: Properties) -> None:
     for key, (attribute, _) in _ATTRIBUTES.items():
         if old.get(key) != new.get(key):
             value = new.get(key)
-            changed[attribute] = _RESET.get(key, "") if value is None else _text(value)
+            changed[attribute] = _RESET.get(key, "") if value is None else attribute_text(value)
     if changed:
         sqs.set_queue_attributes(QueueUrl=id_, Attributes=changed)
-    removed = sorted(set(old["tagsAll"]) - set(new["tagsAll"]))
-    if removed:
-        sqs.untag_queue(QueueUrl=id_, TagKeys=removed)
-    if old["tagsAll"] != new["tagsAll"] and new["tagsAll"]:
-        sqs.tag_queue(QueueUrl=id_, Tags=new["tagsAll"])
+    retag(
+        old,
+        new,
+        lambda keys: sqs.untag_queue(QueueUrl=id_, TagKeys=keys),
+        lambda: sqs.tag_queue(QueueUrl=id_, Tags=new["tagsAll"]),
+    )
 
 
 def _find(call: Call, inputs: Properties) -> str | None:

@@ -8,7 +8,7 @@ from sandbox.deployer.values import Properties
 
 from . import schema, wire
 from .aws import Call, found, gone, retried, wait_until
-from .kinds import Kind, Naming, names
+from .kinds import Kind, Naming, names, retag, tag_map
 
 _MISSING = ("StateMachineDoesNotExist",)
 _DELETE_SECONDS = 300.0
@@ -71,7 +71,7 @@ def _read(call: Call, id_: str, _inputs: Properties) -> Properties | None:
             arn = destinations[0].get("cloudWatchLogsLogGroup", {}).get("logGroupArn")
             live["loggingConfiguration"]["logDestination"] = arn
     tags = client.list_tags_for_resource(resourceArn=id_).get("tags", [])
-    return {**live, "arn": id_, "tagsAll": {tag["key"]: tag["value"] for tag in tags}}
+    return {**live, "arn": id_, "tagsAll": tag_map(tags)}
 
 
 def _update(call: Call, id_: str, old: Properties, new: Properties) -> None:
@@ -84,12 +84,13 @@ def _update(call: Call, id_: str, old: Properties, new: Properties) -> None:
         if "tracingConfiguration" in changed and not new.get("tracingConfiguration"):
             request["tracingConfiguration"] = {"enabled": False}
         client.update_state_machine(stateMachineArn=id_, **request)
-    removed = sorted(set(old["tagsAll"]) - set(new["tagsAll"]))
-    if removed:
-        client.untag_resource(resourceArn=id_, tagKeys=removed)
-    if old["tagsAll"] != new["tagsAll"] and new["tagsAll"]:
-        tags = [{"key": key, "value": value} for key, value in new["tagsAll"].items()]
-        client.tag_resource(resourceArn=id_, tags=tags)
+    tags = [{"key": key, "value": value} for key, value in new["tagsAll"].items()]
+    retag(
+        old,
+        new,
+        lambda keys: client.untag_resource(resourceArn=id_, tagKeys=keys),
+        lambda: client.tag_resource(resourceArn=id_, tags=tags),
+    )
 
 
 def _delete(call: Call, id_: str, _inputs: Properties) -> None:
