@@ -1,4 +1,4 @@
-"""Lambda functions, permissions and event source mappings."""
+"""Lambda functions and permissions (`aws_lambda_function`, `aws_lambda_permission`)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from . import schema, wire
 from .aws import Call, found, gone, retried, wait_until
 from .kinds import Kind, Naming, names, retag
 
-_MISSING = ("ResourceNotFoundException", "404")
+MISSING = ("ResourceNotFoundException", "404")
 _ACTIVE_SECONDS = 600.0  # aws_lambda_function: create and update time out after ten minutes
 _BUSY = ("ResourceConflictException", "TooManyRequestsException")
 
@@ -97,7 +97,7 @@ def _wait_active(call: Call, id_: str) -> None:
 
 def _read_function(call: Call, id_: str, inputs: Properties) -> Properties | None:
     client = call.client("lambda")
-    answer = found(lambda: client.get_function(FunctionName=id_), *_MISSING)
+    answer = found(lambda: client.get_function(FunctionName=id_), *MISSING)
     if answer is None:
         return None
     data = answer["Configuration"]
@@ -159,14 +159,12 @@ def _update_function(call: Call, id_: str, old: Properties, new: Properties) -> 
             _set_concurrency(call, id_, number)
     if new.get("publish") and changed & (_CODE | _CONFIGURATION | {"publish"}):
         client.publish_version(FunctionName=id_)
-    _update_tags(call, id_, old, new)
+    set_tags(call, call.aws.arn("lambda", f"function:{id_}"), old, new)
 
 
-def _update_tags(call: Call, id_: str, old: Properties, new: Properties) -> None:
-    if old["tagsAll"] == new["tagsAll"]:
-        return
+def set_tags(call: Call, arn: str, old: Properties, new: Properties) -> None:
+    """Bring the tags of a function or an event source mapping to what is wanted."""
     client = call.client("lambda")
-    arn = call.aws.arn("lambda", f"function:{id_}")
     retag(
         old,
         new,
@@ -178,7 +176,7 @@ def _update_tags(call: Call, id_: str, old: Properties, new: Properties) -> None
 def _delete_function(call: Call, id_: str, inputs: Properties) -> None:
     if inputs.get("skipDestroy"):
         return
-    gone(lambda: call.client("lambda").delete_function(FunctionName=id_), *_MISSING)
+    gone(lambda: call.client("lambda").delete_function(FunctionName=id_), *MISSING)
 
 
 def _check_function(inputs: Properties) -> list[tuple[str, str]]:
@@ -245,7 +243,7 @@ def _read_permission(call: Call, id_: str, inputs: Properties) -> Properties | N
     target = {"FunctionName": inputs["function"]}
     if inputs.get("qualifier"):
         target["Qualifier"] = inputs["qualifier"]
-    answer = found(lambda: client.get_policy(**target), *_MISSING)
+    answer = found(lambda: client.get_policy(**target), *MISSING)
     if answer is None:
         return None
     statements = json.loads(answer["Policy"]).get("Statement", [])
@@ -275,7 +273,7 @@ def _delete_permission(call: Call, id_: str, inputs: Properties) -> None:
     target = {"FunctionName": inputs["function"], "StatementId": id_}
     if inputs.get("qualifier"):
         target["Qualifier"] = inputs["qualifier"]
-    gone(lambda: call.client("lambda").remove_permission(**target), *_MISSING)
+    gone(lambda: call.client("lambda").remove_permission(**target), *MISSING)
 
 
 PERMISSION = Kind(
@@ -289,147 +287,4 @@ PERMISSION = Kind(
     identify=lambda inputs: inputs["statementId"],
 )
 
-_MAPPING_CREATE = names(
-    "batchSize bisectBatchOnFunctionError destinationConfig enabled eventSourceArn filterCriteria "
-    "functionName functionResponseTypes maximumBatchingWindowInSeconds "
-    "maximumRecordAgeInSeconds maximumRetryAttempts "
-    "metricsConfig parallelizationFactor scalingConfig startingPosition tumblingWindowInSeconds kmsKeyArn"
-)
-_MAPPING_FIXED = names("eventSourceArn startingPosition region")
-_MAPPING_SECONDS = 600.0
-_MAPPING_RESET: dict[str, Any] = {
-    "filterCriteria": {"Filters": []},
-    "functionResponseTypes": [],
-    "maximumBatchingWindowInSeconds": 0,
-    "batchSize": 10,
-    "scalingConfig": {},
-}
-
-wire.RENAMES.update(
-    {
-        ("CreateEventSourceMappingRequest", "kmsKeyArn"): "KMSKeyArn",
-        ("UpdateEventSourceMappingRequest", "kmsKeyArn"): "KMSKeyArn",
-        ("EventSourceMappingConfiguration", "kmsKeyArn"): "KMSKeyArn",
-        ("EventSourceMappingConfiguration", "arn"): "EventSourceMappingArn",
-        ("OnFailure", "destinationArn"): "Destination",
-    }
-)
-
-
-def _create_mapping(call: Call, inputs: Properties) -> str:
-    client = call.client("lambda")
-    settings = {key: value for key, value in inputs.items() if key in _MAPPING_CREATE}
-    request = wire.encode(wire.input_shape("lambda", "CreateEventSourceMapping"), settings)
-    if call.tags:
-        request["Tags"] = dict(call.tags)
-    # The role's permission on the source may be too young.
-    answer = retried(
-        lambda: client.create_event_source_mapping(**request),
-        "InvalidParameterValueException",
-        message="role",
-    )
-    id_ = call.created(answer["UUID"])
-    _wait_mapping(call, id_, inputs)
-    return id_
-
-
-def _wait_mapping(call: Call, id_: str, inputs: Properties) -> None:
-    wanted = "Enabled" if inputs.get("enabled", True) else "Disabled"
-
-    def settled() -> bool | None:
-        state = call.client("lambda").get_event_source_mapping(UUID=id_).get("State")
-        return True if state == wanted else None
-
-    wait_until(settled, call.seconds(_MAPPING_SECONDS), f"event source mapping {id_} becoming {wanted}")
-
-
-def _read_mapping(call: Call, id_: str, inputs: Properties) -> Properties | None:
-    client = call.client("lambda")
-    answer = found(lambda: client.get_event_source_mapping(UUID=id_), *_MISSING)
-    if answer is None or answer.get("State") == "Deleting":
-        return None
-    shape = wire.named("lambda", "EventSourceMappingConfiguration")
-    live = wire.decode_fields(shape, answer, schema.of(MAPPING.type).outputs)
-    arn = answer.get("FunctionArn", "")
-    given = str(inputs.get("functionName", ""))
-    same = given in (arn, arn.rpartition(":")[2])
-    arn_of_mapping = answer.get("EventSourceMappingArn") or call.aws.arn(
-        "lambda", f"event-source-mapping:{id_}"
-    )
-    live.update(
-        uuid=id_,
-        functionName=given if same else arn,
-        functionArn=arn,
-        arn=arn_of_mapping,
-        enabled=answer.get("State") not in ("Disabled", "Disabling"),
-    )
-    tags = found(
-        lambda: client.list_tags(Resource=arn_of_mapping), *_MISSING, "InvalidParameterValueException"
-    )
-    live["tagsAll"] = (tags or {}).get("Tags") or {}
-    return live
-
-
-def _update_mapping(call: Call, id_: str, old: Properties, new: Properties) -> None:
-    client = call.client("lambda")
-    allowed = _MAPPING_CREATE - _MAPPING_FIXED
-    changed = {key for key in {*old, *new} & allowed if old.get(key) != new.get(key)}
-    if changed:
-        shape = wire.input_shape("lambda", "UpdateEventSourceMapping")
-        request = wire.encode(shape, {key: new[key] for key in changed if new.get(key) is not None})
-        for key in changed:
-            if new.get(key) is None and key in _MAPPING_RESET:
-                request[wire.member_for(shape, key)] = _MAPPING_RESET[key]
-        retried(lambda: client.update_event_source_mapping(UUID=id_, **request), "ResourceInUseException")
-        _wait_mapping(call, id_, new)
-    if old["tagsAll"] != new["tagsAll"]:
-        arn = call.aws.arn("lambda", f"event-source-mapping:{id_}")
-        retag(
-            old,
-            new,
-            lambda keys: client.untag_resource(Resource=arn, TagKeys=keys),
-            lambda: client.tag_resource(Resource=arn, Tags=dict(new["tagsAll"])),
-        )
-
-
-def _delete_mapping(call: Call, id_: str, _inputs: Properties) -> None:
-    client = call.client("lambda")
-    gone(
-        lambda: retried(lambda: client.delete_event_source_mapping(UUID=id_), "ResourceInUseException"),
-        *_MISSING,
-    )
-
-    def vanished() -> bool | None:
-        answer = found(lambda: client.get_event_source_mapping(UUID=id_), *_MISSING)
-        return True if answer is None else None
-
-    wait_until(vanished, call.seconds(_MAPPING_SECONDS), f"event source mapping {id_} being deleted")
-
-
-def _find_mapping(call: Call, inputs: Properties) -> str | None:
-    client = call.client("lambda")
-    request = {"FunctionName": inputs["functionName"], "EventSourceArn": inputs.get("eventSourceArn")}
-    answer = found(
-        lambda: client.list_event_source_mappings(**{k: v for k, v in request.items() if v}), *_MISSING
-    )
-    items = (answer or {}).get("EventSourceMappings", [])
-    return str(items[0]["UUID"]) if items else None
-
-
-MAPPING = Kind(
-    type="aws:lambda/eventSourceMapping:EventSourceMapping",
-    properties=_MAPPING_CREATE | names("region tags"),
-    create=_create_mapping,
-    read=_read_mapping,
-    update=_update_mapping,
-    delete=_delete_mapping,
-    replace=_MAPPING_FIXED,
-    defaults={"enabled": True},
-    unordered=names("functionResponseTypes"),
-    volatile={"*": names("lastModified state stateTransitionReason lastProcessingResult")},
-    tags=True,
-    identify=lambda inputs: (inputs["functionName"], inputs.get("eventSourceArn")),
-    find_id=_find_mapping,
-)
-
-KINDS = (FUNCTION, PERMISSION, MAPPING)
+KINDS = (FUNCTION, PERMISSION)

@@ -2,9 +2,43 @@
 
 from __future__ import annotations
 
-from . import alarms, events, iam, kms, lambdas, logs, s3, s3_objects, sagemaker, sns, sqs, stepfunctions
+from . import (
+    alarms,
+    event_sources,
+    events,
+    iam,
+    kms,
+    lambdas,
+    logs,
+    s3,
+    s3_lifecycle,
+    s3_notifications,
+    s3_objects,
+    s3_settings,
+    sagemaker,
+    sns,
+    sqs,
+    stepfunctions,
+)
 from .kinds import Kind
 
-_MODULES = (alarms, events, iam, kms, lambdas, logs, s3, s3_objects, sagemaker, sns, sqs, stepfunctions)
+_MODULES = (
+    alarms,
+    event_sources,
+    events,
+    iam,
+    kms,
+    lambdas,
+    logs,
+    s3,
+    s3_lifecycle,
+    s3_notifications,
+    s3_objects,
+    s3_settings,
+    sagemaker,
+    sns,
+    sqs,
+    stepfunctions,
+)
 
 KINDS: dict[str, Kind] = {kind.type: kind for module in _MODULES for kind in module.KINDS}
