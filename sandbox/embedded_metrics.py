@@ -9,7 +9,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from sandbox.rules import is_metric_value
+from sandbox.rules.cloudwatch import is_metric_value
 
 _MARK = '"_aws"'
 MAX_VALUES = 100  # the specification: a metric's array of values holds at most 100
