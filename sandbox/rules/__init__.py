@@ -1,4 +1,4 @@
-"""Rules of the AWS services that botocore's models do not carry; each module names the pages they are from."""
+"""Rules of the AWS services that botocore's models do not carry; each module names its pages."""
 
 from __future__ import annotations
 
