@@ -7,7 +7,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from upkeep.errors import UpkeepError
@@ -18,6 +18,7 @@ TRAINING_GROUP = "/aws/sagemaker/TrainingJobs"
 ENDPOINT_GROUP = "/aws/sagemaker/Endpoints/"
 FUNCTION_GROUP = "/aws/lambda/"
 _REMEMBERED = 5000
+_LOOK_BACK = (timedelta(hours=1), timedelta(days=1), timedelta(days=7))
 
 
 @dataclass(frozen=True)
@@ -57,9 +58,22 @@ class Place:
 def read(context: Clients, place: Place, last: int, since: datetime | None = None) -> list[Line]:
     """The last lines of a place, oldest first.
 
+    CloudWatch Logs reads forwards only. So that months of an endpoint's log are not read for its last lines,
+    ever longer times before now are asked for until there are enough.
+
     Raises:
         UpkeepError: The log group does not exist: nothing has been written yet, or the name is wrong.
     """
+    if since is not None or place.streams:
+        return _read(context, place, last, since)
+    for before in _LOOK_BACK:
+        lines = _read(context, place, last, datetime.now(UTC) - before)
+        if len(lines) >= last:
+            return lines
+    return _read(context, place, last, None)
+
+
+def _read(context: Clients, place: Place, last: int, since: datetime | None) -> list[Line]:
     logs = context.client("logs")
     arguments: dict[str, Any] = {"logGroupName": place.group}
     if place.streams:
@@ -83,8 +97,8 @@ def follow(
     sleep: Callable[[float], None] = time.sleep,
 ) -> Iterator[Line]:
     """The last lines of a place, then every new one, until the caller stops."""
-    before = read(context, place, _REMEMBERED)
-    yield from before[-last:]
+    before = read(context, place, last)
+    yield from before
     seen = deque(before, maxlen=_REMEMBERED)
     since = before[-1].at if before else None
     while True:

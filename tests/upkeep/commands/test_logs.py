@@ -1,4 +1,5 @@
 import json
+from datetime import UTC, datetime
 
 import pytest
 
@@ -20,8 +21,7 @@ def clients(*messages, executions=1):
 
 
 def asked(found):
-    (arguments,) = found["logs"].asked("filter_log_events")
-    return arguments
+    return found["logs"].asked("filter_log_events")[-1]
 
 
 def test_the_newest_runs_training_log_is_the_default(run):
@@ -44,6 +44,14 @@ def test_the_endpoints_log(run):
     found = clients("x")
     run(["logs", "--endpoint"], **found)
     assert asked(found) == {"logGroupName": "/aws/sagemaker/Endpoints/upkeep-dev-flights"}
+
+
+def test_the_last_lines_are_looked_for_from_the_end_of_a_long_log(run):
+    found = clients("one", "two")
+    run(["logs", "--endpoint", "-n", "2"], **found)
+    (arguments,) = found["logs"].asked("filter_log_events")
+    ago = datetime.now(UTC).timestamp() - arguments["startTime"] / 1000
+    assert ago == pytest.approx(3600, abs=60)
 
 
 @pytest.mark.parametrize("name", ["intake", "upkeep-dev-intake"])
@@ -119,7 +127,7 @@ def test_following_shows_each_line_once():
             return found
 
     def sleep(_seconds):
-        if len(found.calls) == 3:
+        if len(found.calls) >= 6:
             raise KeyboardInterrupt
 
     seen = []
