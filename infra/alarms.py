@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import pulumi
 import pulumi_aws as aws
@@ -50,40 +51,37 @@ def endpoint_alarms(endpoint: str, spec: ModelSpec) -> list[Alarm]:
 
     https://docs.aws.amazon.com/sagemaker/latest/dg/monitoring-cloudwatch.html
     """
-    dimensions = {"EndpointName": endpoint, "VariantName": VARIANT}
     watch = spec.monitoring
-    return [
+    about: dict[str, Any] = {
+        "namespace": "AWS/SageMaker",
+        "dimensions": {"EndpointName": endpoint, "VariantName": VARIANT},
+    }
+    errors = [
         Alarm(
-            key="endpoint-5xx",
-            description=f"{endpoint} failed on {watch.max_server_errors} or more requests in 5 minutes",
+            key=f"endpoint-{kind}xx",
+            description=f"{endpoint} {did} {most} or more requests in 5 minutes",
             section="endpoint-errors",
-            namespace="AWS/SageMaker",
-            metric="Invocation5XXErrors",
-            dimensions=dimensions,
-            threshold=watch.max_server_errors,
-        ),
-        Alarm(
-            key="endpoint-4xx",
-            description=f"{endpoint} refused {watch.max_client_errors} or more requests in 5 minutes",
-            section="endpoint-errors",
-            namespace="AWS/SageMaker",
-            metric="Invocation4XXErrors",
-            dimensions=dimensions,
-            threshold=watch.max_client_errors,
-        ),
-        Alarm(
-            key="endpoint-latency",
-            description=f"1 % of the requests to {endpoint} take {watch.max_latency_milliseconds} ms or more",
-            section="endpoint-latency",
-            namespace="AWS/SageMaker",
-            # In microseconds, and the container's time only.
-            metric="ModelLatency",
-            dimensions=dimensions,
-            statistic="p99",
-            threshold=watch.max_latency_milliseconds * MICROSECONDS_PER_MILLISECOND,
-            periods=2,
-        ),
+            metric=f"Invocation{kind}XXErrors",
+            threshold=most,
+            **about,
+        )
+        for kind, did, most in (
+            (5, "failed on", watch.max_server_errors),
+            (4, "refused", watch.max_client_errors),
+        )
     ]
+    latency = Alarm(
+        key="endpoint-latency",
+        description=f"1 % of the requests to {endpoint} take {watch.max_latency_milliseconds} ms or more",
+        section="endpoint-latency",
+        # In microseconds, and the container's time only.
+        metric="ModelLatency",
+        statistic="p99",
+        threshold=watch.max_latency_milliseconds * MICROSECONDS_PER_MILLISECOND,
+        periods=2,
+        **about,
+    )
+    return [*errors, latency]
 
 
 def machine_alarms(key: str, what: str, arn: pulumi.Input[str]) -> list[Alarm]:
