@@ -85,12 +85,7 @@ def up(
         _stop_on_failure(planned, as_json=as_json)
         if planned.changes and not yes:
             _confirm("Deploy these changes?")
-    gone = _removed(name, _plain_outputs(target))
-    _sweep(out, target.session, gone, after=False)
-    done = _run(out, target, target.stack.up, quiet=as_json)
-    if done.ok:
-        _sweep(out, target.session, gone, after=True)
-    _show_done(out, done, as_json=as_json)
+    _carry_out(out, target, target.stack.up, _removed(name, _plain_outputs(target)), as_json=as_json)
 
 
 def preview(stack: Stack = None, port: Port = None, diff: Diff = False, as_json: AsJson = False) -> None:
@@ -121,12 +116,7 @@ def down(stack: Stack = None, port: Port = None, yes: Yes = False, as_json: AsJs
     _stop_on_failure(planned, as_json=as_json)
     if planned.changes and not yes:
         _confirm(f"Delete all of {name}? Its data goes with it.")
-    exported = _plain_outputs(target)
-    _sweep(out, target.session, exported, after=False)
-    done = _run(out, target, target.stack.destroy, quiet=as_json)
-    if done.ok:
-        _sweep(out, target.session, exported, after=True)
-    _show_done(out, done, as_json=as_json)
+    _carry_out(out, target, target.stack.destroy, _plain_outputs(target), as_json=as_json)
 
 
 def refresh(stack: Stack = None, port: Port = None, yes: Yes = False, as_json: AsJson = False) -> None:
@@ -197,6 +187,22 @@ def _run(
         result = work(progress)
     diagnostics(out, progress.messages)
     return result
+
+
+def _carry_out(
+    out: Console,
+    target: _Target,
+    work: Callable[[Progress], deployer.Result],
+    going: dict[str, Any],
+    *,
+    as_json: bool,
+) -> None:
+    """Change the stack; what the workflows of the models that go have made is deleted before and after."""
+    _sweep(out, target.session, going, after=False)
+    done = _run(out, target, work, quiet=as_json)
+    if done.ok:
+        _sweep(out, target.session, going, after=True)
+    _show_done(out, done, as_json=as_json)
 
 
 @contextlib.contextmanager
