@@ -57,12 +57,14 @@ def endpoint_in_progress(arn: str) -> ApiError:
     return validation(f'Cannot update in-progress endpoint "{arn}".')
 
 
-def training_job_missing() -> ApiError:
-    """[AWS] for describe and stop of a training job.
+def job_missing(kind: str, name: str) -> ApiError:
+    """[AWS] for describe and stop; for processing jobs the beginning, what follows the name is ours.
 
     The code is ValidationException, not ResourceNotFound.
     """
-    return validation("Requested resource not found.")
+    if kind == "training":
+        return validation("Requested resource not found.")
+    return validation(f"Could not find requested job with name: {name}")
 
 
 def training_job_exists(arn: str) -> ApiError:
@@ -76,11 +78,6 @@ def training_job_exists(arn: str) -> ApiError:
 def job_not_stoppable(kind: str, status: str) -> ApiError:
     """[AWS] for StopTrainingJob and StopProcessingJob on a job that has ended."""
     return validation(f"The request was rejected because the {kind} job is in status {status}.")
-
-
-def processing_job_missing(name: str) -> ApiError:
-    """[AWS], the beginning; what follows the name is ours."""
-    return validation(f"Could not find requested job with name: {name}")
 
 
 def processing_job_exists(arn: str) -> ApiError:

@@ -3,67 +3,37 @@
 from __future__ import annotations
 
 import json
-import shutil
-import uuid
 from pathlib import Path
 from typing import Any
 
-from sandbox.sagemaker import events, s3_data, shapes
+from sandbox.sagemaker import events, job_run, s3_data
 from sandbox.sagemaker.containers import JobContainer, ProcessingRequest
 from sandbox.sagemaker.context import Context
-from sandbox.sagemaker.errors import ApiError
+from sandbox.sagemaker.job_run import MAX_REASON, JobRun
 from sandbox.sagemaker.jobs import Job
 from sandbox.sagemaker.store import Record
 
-_GROUP = "/aws/sagemaker/ProcessingJobs"
-_MAX_REASON = 1024  # API_DescribeProcessingJob: FailureReason and ExitMessage, at most 1024 characters
-
 
 def publish(context: Context, record: Record) -> None:
-    """Send the state-change event; its detail is the Describe answer."""
-    with context.store.lock:
-        answer = shapes.project("DescribeProcessingJob", record.values())
-        tags = context.store.tags_of(record)
-    detail = events.describe_detail("DescribeProcessingJob", answer, tags)
-    context.events.emit(events.PROCESSING_JOB, detail, record.arn)
+    """Send the state-change event."""
+    job_run.publish(context, record, "ProcessingJob", events.PROCESSING_JOB)
 
 
-class ProcessingRun:
+class ProcessingRun(JobRun):
     """One processing job under way."""
 
     def __init__(self, context: Context, record: Record) -> None:
-        self._context = context
-        self._record = record
-        self._request = record.request
-        self._tree = context.platform.root / f"p-{uuid.uuid4().hex[:8]}"
-        stream = f"{record.name}/algo-1-{int(context.clock.now())}"
-        self._write = context.logs.writer(_GROUP, stream)
+        super().__init__(context, record, "ProcessingJob")
 
-    def run(self, job: Job) -> None:
-        """Run the job to its end; every outcome ends in a terminal status."""
-        try:
-            self._stages(job)
-        except (s3_data.DataError, ApiError) as error:
-            text = error.message if isinstance(error, ApiError) else str(error)
-            self._end("Failed", FailureReason=f"ClientError: {text}")
-        except Exception as error:
-            self._end("Failed", FailureReason=f"InternalServerError: {type(error).__name__}: {error}")
-            raise
-        finally:
-            shutil.rmtree(self._tree, ignore_errors=True)
-            self._context.logs.flush()
-
-    def _stages(self, job: Job) -> None:
-        credentials = self._context.platform.role_credentials(
-            self._request["RoleArn"], self._record.name[:64]
-        )
+    def _stages(self, job: Job, credentials: dict[str, str]) -> None:
         s3 = self._context.platform.s3_client(credentials)
         self._prepare(s3)
-        with self._context.store.lock:
-            self._record.fields["ProcessingStartTime"] = self._context.clock.now()
+        self._set(ProcessingStartTime=self._context.clock.now())
         container = self._context.containers.processing(self._container_request(credentials), self._write)
+        self._container = container
         container.start()
         exit_code, stopped = self._watch(container, job)
+        self._container = None
         if job.kill.is_set():
             self._end("Stopped")
             return
@@ -135,18 +105,11 @@ class ProcessingRun:
     def _container_request(self, credentials: dict[str, str]) -> ProcessingRequest:
         platform = self._context.platform
         isolated = bool((self._request.get("NetworkConfig") or {}).get("EnableNetworkIsolation"))
-        environment = {
-            **(self._request.get("Environment") or {}),
-            "PROCESSING_JOB_ARN": self._record.arn,
-            "AWS_REGION": platform.region,
-        }
-        if not isolated:
-            environment["AWS_ENDPOINT_URL"] = platform.endpoint_url
         app = self._request["AppSpecification"]
         return ProcessingRequest(
             job_name=self._record.name,
             tree=self._tree,
-            environment=environment,
+            environment=self._environment(isolated=isolated, PROCESSING_JOB_ARN=self._record.arn),
             network_isolation=isolated,
             credentials=None if isolated else credentials,
             region=platform.region,
@@ -155,12 +118,10 @@ class ProcessingRun:
             arguments=list(app.get("ContainerArguments") or []),
         )
 
-    def _set(self, **fields: Any) -> None:
-        with self._context.store.lock:
-            self._record.modified = self._context.clock.now()
-            self._record.fields |= fields
+    def _fail(self, reason: str) -> None:
+        self._end("Failed", FailureReason=reason)
 
     def _end(self, status: str, **fields: str | None) -> None:
-        cut = {key: value[:_MAX_REASON] if value else None for key, value in fields.items()}
+        cut = {key: value[:MAX_REASON] if value else None for key, value in fields.items()}
         self._set(ProcessingJobStatus=status, ProcessingEndTime=self._context.clock.now(), **cut)
         publish(self._context, self._record)

@@ -7,27 +7,19 @@ from typing import Any
 
 from sandbox.sagemaker import errors, shapes
 from sandbox.sagemaker.context import Context
-from sandbox.sagemaker.jobs import Jobs
-from sandbox.sagemaker.listing import Listing
-from sandbox.sagemaker.store import Record
+from sandbox.sagemaker.job_operations import TERMINAL, JobOperations
 from sandbox.sagemaker.training_run import TrainingRun, artifact_uri, publish
 
-KIND = "training_job"
-_TERMINAL = ("Completed", "Failed", "Stopped")
 _DEFAULT_RUNTIME_SECONDS = 86_400  # API_StoppingCondition: "The default value is 1 day"
-_LISTING = Listing(
-    "ListTrainingJobs", "TrainingJobSummaries", "TrainingJobName", "TrainingJobStatus", descending=False
-)
 # Asked for by some callers and without meaning on one local process; refused rather than ignored.
 _REFUSED_TYPES = ("AugmentedManifestFile", "Converse")
 
 
-class TrainingJobs:
+class TrainingJobs(JobOperations):
     """CreateTrainingJob and the rest."""
 
     def __init__(self, context: Context) -> None:
-        self._context = context
-        self._jobs = Jobs("training", context.settings.max_parallel_jobs)
+        super().__init__(context, "training")
 
     def create(self, params: dict[str, Any]) -> dict[str, Any]:
         """CreateTrainingJob: checks, stores, starts. The answer does not wait for the job."""
@@ -36,10 +28,10 @@ class TrainingJobs:
         self._context.platform.role_credentials(params["RoleArn"], "SageMaker")
         store = self._context.store
         with store.lock:
-            if (taken := store.find(KIND, name)) is not None:
+            if (taken := store.find(self._kind, name)) is not None:
                 raise errors.training_job_exists(taken.arn)
             now = self._context.clock.now()
-            record = store.add(KIND, name, params, now)
+            record = store.add(self._kind, name, params, now)
             record.request.setdefault("StoppingCondition", {}).setdefault(
                 "MaxRuntimeInSeconds", _DEFAULT_RUNTIME_SECONDS
             )
@@ -65,34 +57,13 @@ class TrainingJobs:
         self._jobs.start(name, TrainingRun(self._context, record).run)
         return shapes.project("CreateTrainingJob", {"TrainingJobArn": record.arn})
 
-    def describe(self, params: dict[str, Any]) -> dict[str, Any]:
-        """DescribeTrainingJob."""
-        with self._context.store.lock:
-            return shapes.project("DescribeTrainingJob", self._record(params).values())
-
-    def list_all(self, params: dict[str, Any]) -> dict[str, Any]:
-        """ListTrainingJobs."""
-        store = self._context.store
-        with store.lock:
-            return _LISTING.page(store.all(KIND), params)
-
-    def stop(self, params: dict[str, Any]) -> dict[str, Any]:
-        """StopTrainingJob: SIGTERM to the container, SIGKILL after 120 s; what it saved is still uploaded."""
-        with self._context.store.lock:
-            record = self._record(params)
-            status = record.fields["TrainingJobStatus"]
-            if status in _TERMINAL:
-                raise errors.job_not_stoppable("training", status)
-            self._jobs.request_stop(record.name)
-        return {}
-
     def delete(self, params: dict[str, Any]) -> dict[str, Any]:
         """DeleteTrainingJob: only a job that has ended can be deleted; its name is free again afterwards."""
         store = self._context.store
         with store.lock:
             record = self._record(params)
             status = record.fields["TrainingJobStatus"]
-            if status not in _TERMINAL:
+            if status not in TERMINAL:
                 raise errors.in_use(
                     f"Training job {record.arn} is in status {status}; only jobs in status Completed, "
                     "Failed or "
@@ -100,20 +71,6 @@ class TrainingJobs:
                 )
             store.remove(record)
         return {}
-
-    def kill(self) -> None:
-        """Tell every job to end at once."""
-        self._jobs.kill()
-
-    def close(self) -> None:
-        """End every job."""
-        self._jobs.close()
-
-    def _record(self, params: dict[str, Any]) -> Record:
-        record = self._context.store.find(KIND, params["TrainingJobName"])
-        if record is None:
-            raise errors.training_job_missing()
-        return record
 
 
 def _check(params: dict[str, Any]) -> None:

@@ -7,20 +7,16 @@ too.
 from __future__ import annotations
 
 import re
-import shutil
-import uuid
 from typing import Any
 
-from sandbox.sagemaker import archive, events, s3_data, shapes
+from sandbox.sagemaker import archive, events, job_run, s3_data
 from sandbox.sagemaker.containers import JobContainer, TrainingRequest
 from sandbox.sagemaker.context import Context
-from sandbox.sagemaker.errors import ApiError
+from sandbox.sagemaker.job_run import MAX_REASON, JobRun
 from sandbox.sagemaker.jobs import Job
 from sandbox.sagemaker.store import Record
 
-_GROUP = "/aws/sagemaker/TrainingJobs"
 _NAMESPACE = "/aws/sagemaker/TrainingJobs"
-_MAX_REASON = 1024  # API_DescribeTrainingJob: FailureReason, at most 1024 characters
 
 _MESSAGES = {
     "Starting": "Preparing the instances for training",
@@ -41,24 +37,15 @@ def artifact_uri(record: Record, name: str) -> str:
 
 
 def publish(context: Context, record: Record) -> None:
-    """Send the state-change event; its detail is the Describe answer."""
-    with context.store.lock:
-        answer = shapes.project("DescribeTrainingJob", record.values())
-        tags = context.store.tags_of(record)
-    detail = events.describe_detail("DescribeTrainingJob", answer, tags)
-    context.events.emit(events.TRAINING_JOB, detail, record.arn)
+    """Send the state-change event."""
+    job_run.publish(context, record, "TrainingJob", events.TRAINING_JOB)
 
 
-class TrainingRun:
+class TrainingRun(JobRun):
     """One training job under way."""
 
     def __init__(self, context: Context, record: Record) -> None:
-        self._context = context
-        self._record = record
-        self._request = record.request
-        self._tree = context.platform.root / f"t-{uuid.uuid4().hex[:8]}"
-        stream = f"{record.name}/algo-1-{int(context.clock.now())}"
-        self._write = context.logs.writer(_GROUP, stream)
+        super().__init__(context, record, "TrainingJob")
         self._metrics: dict[str, dict[str, Any]] = {}
         self._patterns = [
             (definition["Name"], re.compile(definition["Regex"]))
@@ -67,28 +54,11 @@ class TrainingRun:
         ]
 
     def run(self, job: Job) -> None:
-        """Run the job to its end.
+        """Run the job to its end."""
+        self._set(TrainingStartTime=self._context.clock.now())
+        super().run(job)
 
-        Every outcome, errors of the sandbox included, ends in a terminal status.
-        """
-        started = self._context.clock.now()
-        self._set({"TrainingStartTime": started})
-        try:
-            self._stages(job)
-        except (s3_data.DataError, ApiError) as error:
-            text = error.message if isinstance(error, ApiError) else str(error)
-            self._end("Failed", "Failed", f"ClientError: {text}")
-        except Exception as error:
-            self._end("Failed", "Failed", f"InternalServerError: {type(error).__name__}: {error}")
-            raise
-        finally:
-            shutil.rmtree(self._tree, ignore_errors=True)
-            self._context.logs.flush()
-
-    def _stages(self, job: Job) -> None:
-        credentials = self._context.platform.role_credentials(
-            self._request["RoleArn"], self._record.name[:64]
-        )
+    def _stages(self, job: Job, credentials: dict[str, str]) -> None:
         s3 = self._context.platform.s3_client(credentials)
         self._transition("Downloading")
         self._download(s3)
@@ -98,8 +68,10 @@ class TrainingRun:
             return
         self._transition("Training")
         container = self._context.containers.training(self._container_request(credentials), self._line)
+        self._container = container
         container.start()
         exit_code, ended = self._watch(container, job)
+        self._container = None
         if job.kill.is_set():
             self._end("Stopped", "Stopped")
             return
@@ -114,7 +86,7 @@ class TrainingRun:
             self._end("Completed", "Completed")
         else:
             text = container.failure_text()
-            self._end("Failed", "Failed", f"AlgorithmError: {text[:_MAX_REASON]}, exit code: {exit_code}")
+            self._end("Failed", "Failed", f"AlgorithmError: {text[:MAX_REASON]}, exit code: {exit_code}")
 
     def _watch(self, container: JobContainer, job: Job) -> tuple[int | None, str | None]:
         """Wait for the container.
@@ -157,19 +129,15 @@ class TrainingRun:
         platform, request = self._context.platform, self._request
         isolated = bool(request.get("EnableNetworkIsolation"))
         algorithm = request["AlgorithmSpecification"]
-        environment = {
-            **(request.get("Environment") or {}),
-            "TRAINING_JOB_NAME": self._record.name,
-            "TRAINING_JOB_ARN": self._record.arn,
-            "AWS_REGION": platform.region,
-        }
-        if not isolated:
-            environment["AWS_ENDPOINT_URL"] = platform.endpoint_url
         return TrainingRequest(
             job_name=self._record.name,
             tree=self._tree,
             hyperparameters=dict(request.get("HyperParameters") or {}),
-            environment=environment,
+            environment=self._environment(
+                isolated=isolated,
+                TRAINING_JOB_NAME=self._record.name,
+                TRAINING_JOB_ARN=self._record.arn,
+            ),
             channels={channel["ChannelName"]: channel for channel in request.get("InputDataConfig") or []},
             instance_type=request["ResourceConfig"].get("InstanceType", "ml.m5.large"),
             instance_count=request["ResourceConfig"].get("InstanceCount", 1),
@@ -219,15 +187,10 @@ class TrainingRun:
         final = list(self._metrics.values())
         if not final:
             return
-        self._set({"FinalMetricDataList": final})
+        self._set(FinalMetricDataList=final)
         # The namespace and dimension that the SageMaker SDK's TrainingJobAnalytics queries.
         dimensions = [{"Name": "TrainingJobName", "Value": self._record.name}]
         self._context.platform.put_metrics(_NAMESPACE, [{**m, "Dimensions": dimensions} for m in final])
-
-    def _set(self, fields: dict[str, Any]) -> None:
-        with self._context.store.lock:
-            self._record.fields |= fields
-            self._record.modified = self._context.clock.now()
 
     def _transition(
         self, secondary: str, status: str = "InProgress", *, message: str | None = None, **fields: Any
@@ -252,6 +215,9 @@ class TrainingRun:
             }
         publish(self._context, self._record)
 
+    def _fail(self, reason: str) -> None:
+        self._end("Failed", "Failed", reason)
+
     def _end(self, status: str, secondary: str, reason: str | None = None) -> None:
         now = self._context.clock.now()
         seconds = max(1, round(now - self._record.fields["TrainingStartTime"]))
@@ -261,6 +227,6 @@ class TrainingRun:
             "BillableTimeInSeconds": seconds,
         }
         if reason:
-            reason = reason[:_MAX_REASON]
+            reason = reason[:MAX_REASON]
             fields["FailureReason"] = reason
         self._transition(secondary, status, message=reason, **fields)

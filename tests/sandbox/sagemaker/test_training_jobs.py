@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from sandbox.sagemaker.containers import OnLine, TrainingRequest
-from tests.sandbox.sagemaker.fakes import IMAGE, ROLE, FakeS3, within
+from tests.sandbox.sagemaker.fakes import IMAGE, ROLE, FakeJob, FakeS3, within
 from tests.sandbox.sagemaker.harness import Service
 
 LOGS = "/aws/sagemaker/TrainingJobs"
@@ -210,6 +210,18 @@ def test_a_job_over_its_time_is_stopped_with_max_runtime_exceeded(service: Servi
     service("CreateTrainingJob", **request(StoppingCondition={"MaxRuntimeInSeconds": 1}))
     job = ended(service)
     assert (job["TrainingJobStatus"], job["SecondaryStatus"]) == ("Stopped", "MaxRuntimeExceeded")
+
+
+def test_an_unexpected_error_leaves_no_container(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    def lost(_job: FakeJob, _timeout_seconds: float | None) -> int | None:
+        raise OSError("lost sight of it")
+
+    monkeypatch.setattr(FakeJob, "wait", lost)
+    service.containers.script = lambda made, on_line, stop: int(stop.wait(5))
+    service("CreateTrainingJob", **request())
+    assert ended(service)["FailureReason"] == "InternalServerError: OSError: lost sight of it"
+    with within() as wait:
+        wait(lambda: service.containers.jobs[0].stopped.is_set())
 
 
 def test_stopping_a_job_that_has_ended_is_refused(service: Service) -> None:
