@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from sandbox.containers.isolation import NO_WAY_OUT, Mode
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
+    from sandbox.containers.requests import ContainerRequest
     from sandbox.containers.tree import Tree
 
 # docker/sklearn/1.9-0/Dockerfile of github.com/aws/deep-learning-containers. The SM_ ones are set while
@@ -32,22 +31,7 @@ IMAGE_VARIABLES = {
 }
 
 
-class _Spec(Protocol):
-    """What a training and a serving specification have in common."""
-
-    @property
-    def environment(self) -> Mapping[str, str]: ...
-    @property
-    def network_isolation(self) -> bool: ...
-    @property
-    def credentials(self) -> Mapping[str, str] | None: ...
-    @property
-    def region(self) -> str: ...
-    @property
-    def endpoint_url(self) -> str: ...
-
-
-def container_environment(tree: Tree, spec: _Spec, network: Mode) -> dict[str, str]:
+def container_environment(tree: Tree, spec: ContainerRequest, network: Mode) -> dict[str, str]:
     """All the variables a container starts with; later ones win.
 
     The image's, the platform's, the user's with the image's paths mapped, and last what makes the sandbox
@@ -74,7 +58,7 @@ def container_environment(tree: Tree, spec: _Spec, network: Mode) -> dict[str, s
     }
 
 
-def _platform_variables(spec: _Spec) -> dict[str, str]:
+def _platform_variables(spec: ContainerRequest) -> dict[str, str]:
     region = {"AWS_REGION": spec.region, "AWS_DEFAULT_REGION": spec.region}
     if spec.network_isolation:
         # EnableNetworkIsolation: no outbound calls, "no AWS credentials are made available to the container".

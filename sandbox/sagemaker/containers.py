@@ -3,58 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
+
+from sandbox.containers.requests import ProcessingRequest, ServingRequest, TrainingRequest
+
+__all__ = [
+    "Containers",
+    "JobContainer",
+    "OnLine",
+    "ProcessingRequest",
+    "ServerContainer",
+    "ServingRequest",
+    "TrainingRequest",
+]
 
 OnLine = Callable[[str], None]
-
-
-@dataclass(frozen=True)
-class TrainingRequest:
-    """One training container; the channels' data lies in `tree/input/data/<name>`."""
-
-    job_name: str
-    tree: Path
-    hyperparameters: dict[str, str]
-    environment: dict[str, str]
-    channels: dict[str, dict[str, Any]]
-    instance_type: str
-    instance_count: int
-    network_isolation: bool
-    credentials: dict[str, str] | None
-    region: str
-    endpoint_url: str
-    entrypoint: list[str] | None
-    arguments: list[str] | None
-
-
-@dataclass(frozen=True)
-class ServingRequest:
-    """One serving container; the model data is unpacked in `tree/model`."""
-
-    name: str
-    tree: Path
-    environment: dict[str, str]
-    network_isolation: bool
-    credentials: dict[str, str] | None
-    region: str
-    endpoint_url: str
-
-
-@dataclass(frozen=True)
-class ProcessingRequest:
-    """One processing container; `/opt/ml/processing/...` is `tree/processing/...`."""
-
-    job_name: str
-    tree: Path
-    environment: dict[str, str]
-    network_isolation: bool
-    credentials: dict[str, str] | None
-    region: str
-    endpoint_url: str
-    entrypoint: list[str]
-    arguments: list[str]
 
 
 class JobContainer(Protocol):

@@ -221,7 +221,7 @@ def test_an_unexpected_error_leaves_no_container(service: Service, monkeypatch: 
     service("CreateTrainingJob", **request())
     assert ended(service)["FailureReason"] == "InternalServerError: OSError: lost sight of it"
     with within() as wait:
-        wait(lambda: service.containers.jobs[0].stopped.is_set())
+        wait(service.containers.jobs[0].stopped.is_set)
 
 
 def test_stopping_a_job_that_has_ended_is_refused(service: Service) -> None:
