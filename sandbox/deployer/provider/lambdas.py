@@ -10,7 +10,7 @@ from sandbox.deployer.values import Archive, Asset, Properties
 
 from . import schema, wire
 from .aws import Call, found, gone, retried, wait_until
-from .kinds import Kind, Naming, names, retag
+from .kinds import ALL, Kind, Naming, names, retag
 
 MISSING = ("ResourceNotFoundException", "404")
 _ACTIVE_SECONDS = 600.0  # aws_lambda_function: create and update time out after ten minutes
@@ -282,7 +282,7 @@ PERMISSION = Kind(
     create=_create_permission,
     read=_read_permission,
     delete=_delete_permission,
-    replace=frozenset({"*"}),
+    replace=ALL,
     naming=Naming("statementId", "statementIdPrefix", 100),
     identify=lambda inputs: inputs["statementId"],
 )

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
+from botocore import xform_name
 from botocore.exceptions import ClientError
 
 from sandbox.deployer.interface import ProviderError
@@ -12,7 +14,7 @@ from sandbox.deployer.values import Properties
 
 from . import schema, wire
 from .aws import Call, code_of, retried, wait_until
-from .kinds import Kind, Naming, names, retag, tag_map
+from .kinds import ALL, Kind, Naming, names, retag, tag_map
 
 _TRAINING_SECONDS = 24 * 3600.0
 _ENDPOINT_SECONDS = 1800.0
@@ -44,10 +46,6 @@ def _missing(call: Callable[[], Any]) -> Any:
         raise
 
 
-def _delete_if_there(call: Callable[[], Any]) -> None:
-    _missing(call)
-
-
 def _encode(operation: str, inputs: Properties, wanted: frozenset[str]) -> dict[str, Any]:
     settings = {key: value for key, value in inputs.items() if key in wanted and value is not None}
     encoded: dict[str, Any] = wire.encode(wire.input_shape("sagemaker", operation), settings)
@@ -75,64 +73,82 @@ def _set_tags(call: Call, arn: str, old: Properties, new: Properties) -> None:
     )
 
 
-def _with_tags(call: Call, request: dict[str, Any]) -> dict[str, Any]:
-    return {**request, "Tags": call.tag_list()} if call.tags else request
-
-
 def _assumable(call: Callable[[], Any]) -> Any:
     """Repeat while SageMaker cannot assume a role that was made a moment ago."""
     return retried(call, "ValidationException", message="could not assume role")
 
 
+@dataclass(frozen=True)
+class _Thing:
+    """What is created, described and deleted under its own name, and changed in its tags alone.
+
+    `member` holds the name in requests, `key` in inputs; `settings` are what a creation sends.
+    """
+
+    type: str
+    member: str
+    key: str
+    settings: frozenset[str]
+
+    @property
+    def noun(self) -> str:
+        """Its name in operations and ARNs: EndpointConfig."""
+        return self.member.removesuffix("Name")
+
+    def request(self, call: Call, inputs: Properties) -> dict[str, Any]:
+        request = _encode(f"Create{self.noun}", inputs, self.settings)
+        return {**request, "Tags": call.tag_list()} if call.tags else request
+
+    def do(self, verb: str, call: Call, id_: str) -> Any:
+        operation = getattr(call.client("sagemaker"), f"{verb}_{xform_name(self.noun)}")
+        return _missing(lambda: operation(**{self.member: id_}))
+
+    def read(self, call: Call, id_: str, _inputs: Properties) -> Properties | None:
+        answer = self.do("describe", call, id_)
+        if answer is None:
+            return None
+        live = _decode(f"Describe{self.noun}", answer, self.type, self.settings)
+        arn = answer[f"{self.noun}Arn"]
+        return {**live, self.key: id_, "arn": arn, "tagsAll": _tags_of(call, arn)}
+
+    def retag(self, call: Call, id_: str, old: Properties, new: Properties) -> None:
+        kind = xform_name(self.noun).replace("_", "-")
+        _set_tags(call, call.aws.arn("sagemaker", f"{kind}/{id_}"), old, new)
+
+    def delete(self, call: Call, id_: str, _inputs: Properties) -> None:
+        self.do("delete", call, id_)
+
+
 # -- model package group -----------------------------------------------------------------------------
+
+_GROUP = _Thing(
+    "aws:sagemaker/modelPackageGroup:ModelPackageGroup",
+    "ModelPackageGroupName",
+    "modelPackageGroupName",
+    names("modelPackageGroupDescription modelPackageGroupName"),
+)
 
 
 def _create_group(call: Call, inputs: Properties) -> str:
-    request = {"ModelPackageGroupName": inputs["modelPackageGroupName"]}
-    if inputs.get("modelPackageGroupDescription"):
-        request["ModelPackageGroupDescription"] = inputs["modelPackageGroupDescription"]
-    call.client("sagemaker").create_model_package_group(**_with_tags(call, request))
+    call.client("sagemaker").create_model_package_group(**_GROUP.request(call, inputs))
     return str(inputs["modelPackageGroupName"])
 
 
-def _read_group(call: Call, id_: str, _inputs: Properties) -> Properties | None:
-    client = call.client("sagemaker")
-    answer = _missing(lambda: client.describe_model_package_group(ModelPackageGroupName=id_))
-    if answer is None:
-        return None
-    arn = answer["ModelPackageGroupArn"]
-    return {
-        "modelPackageGroupName": id_,
-        "modelPackageGroupDescription": answer.get("ModelPackageGroupDescription"),
-        "arn": arn,
-        "tagsAll": _tags_of(call, arn),
-    }
-
-
-def _update_arn(call: Call, kind: str, id_: str, old: Properties, new: Properties) -> None:
-    _set_tags(call, call.aws.arn("sagemaker", f"{kind}/{id_}"), old, new)
-
-
-def _delete_group(call: Call, id_: str, _inputs: Properties) -> None:
-    client = call.client("sagemaker")
-    _delete_if_there(lambda: client.delete_model_package_group(ModelPackageGroupName=id_))
-
-
 GROUP = Kind(
-    type="aws:sagemaker/modelPackageGroup:ModelPackageGroup",
-    properties=names("modelPackageGroupDescription modelPackageGroupName region tags"),
+    type=_GROUP.type,
+    properties=_GROUP.settings | names("region tags"),
     create=_create_group,
-    read=_read_group,
-    update=lambda call, id_, old, new: _update_arn(call, "model-package-group", id_, old, new),
-    delete=_delete_group,
-    replace=frozenset({"*"}),
+    read=_GROUP.read,
+    update=_GROUP.retag,
+    delete=_GROUP.delete,
+    replace=ALL,
     tags=True,
     identify=lambda inputs: inputs["modelPackageGroupName"],
 )
 
 # -- training job ------------------------------------------------------------------------------------
 
-_JOB = names(
+_JOB_SETTINGS = names(
     "algorithmSpecification checkpointConfig debugHookConfig debugRuleConfigurations infraCheckConfig "
     "mlflowConfig modelPackageConfig profilerConfig profilerRuleConfigurations remoteDebugConfig "
     "serverlessJobConfig sessionChainingConfig tensorBoardOutputConfig "
@@ -140,12 +156,13 @@ _JOB = names(
     "enableNetworkIsolation environment experimentConfig hyperParameters inputDataConfigs outputDataConfig "
     "resourceConfig retryStrategy roleArn stoppingCondition trainingJobName vpcConfig"
 )
+_JOB = _Thing("aws:sagemaker/trainingJob:TrainingJob", "TrainingJobName", "trainingJobName", _JOB_SETTINGS)
 _JOB_RUNNING = {"InProgress", "Stopping"}
 
 
 def _create_job(call: Call, inputs: Properties) -> str:
     client = call.client("sagemaker")
-    request = _with_tags(call, _encode("CreateTrainingJob", inputs, _JOB))
+    request = _JOB.request(call, inputs)
     _assumable(lambda: client.create_training_job(**request))
     name = call.created(inputs["trainingJobName"])
     data = _wait_job(call, name, call.seconds(_TRAINING_SECONDS))
@@ -163,77 +180,55 @@ def _wait_job(call: Call, name: str, seconds: float) -> dict[str, Any]:
     return wait_until(ended, seconds, f"training job {name}")
 
 
-def _read_job(call: Call, id_: str, _inputs: Properties) -> Properties | None:
-    client = call.client("sagemaker")
-    answer = _missing(lambda: client.describe_training_job(TrainingJobName=id_))
-    if answer is None:
-        return None
-    live = _decode("DescribeTrainingJob", answer, JOB.type, _JOB)
-    arn = answer["TrainingJobArn"]
-    return {**live, "arn": arn, "tagsAll": _tags_of(call, arn)}
-
-
 def _delete_job(call: Call, id_: str, _inputs: Properties) -> None:
     """Stop the job if it runs, then delete it; AWS deletes training jobs that have ended."""
-    client = call.client("sagemaker")
-    data = _missing(lambda: client.describe_training_job(TrainingJobName=id_))
+    data = _JOB.do("describe", call, id_)
     if data is None:
         return
     if data["TrainingJobStatus"] == "InProgress":
-        _delete_if_there(lambda: client.stop_training_job(TrainingJobName=id_))
+        _JOB.do("stop", call, id_)
     if data["TrainingJobStatus"] in _JOB_RUNNING:
         _wait_job(call, id_, call.seconds(_ENDPOINT_SECONDS))
-    _delete_if_there(lambda: client.delete_training_job(TrainingJobName=id_))
+    _JOB.do("delete", call, id_)
 
 
 JOB = Kind(
-    type="aws:sagemaker/trainingJob:TrainingJob",
+    type=_JOB.type,
     local=names("timeouts"),
-    properties=_JOB | names("region tags timeouts"),
+    properties=_JOB_SETTINGS | names("region tags timeouts"),
     create=_create_job,
-    read=_read_job,
-    update=lambda call, id_, old, new: _update_arn(call, "training-job", id_, old, new),
+    read=_JOB.read,
+    update=_JOB.retag,
     delete=_delete_job,
-    replace=frozenset({"*"}),
+    replace=ALL,
     tags=True,
     identify=lambda inputs: inputs["trainingJobName"],
 )
 
 # -- model -------------------------------------------------------------------------------------------
 
-_MODEL = names(
+_MODEL_SETTINGS = names(
     "containers enableNetworkIsolation executionRoleArn inferenceExecutionConfig name "
     "primaryContainer vpcConfig"
 )
+_MODEL = _Thing("aws:sagemaker/model:Model", "ModelName", "name", _MODEL_SETTINGS)
 
 
 def _create_model(call: Call, inputs: Properties) -> str:
     client = call.client("sagemaker")
-    request = _with_tags(call, _encode("CreateModel", inputs, _MODEL))
+    request = _MODEL.request(call, inputs)
     _assumable(lambda: client.create_model(**request))
     return str(inputs["name"])
 
 
-def _read_model(call: Call, id_: str, _inputs: Properties) -> Properties | None:
-    answer = _missing(lambda: call.client("sagemaker").describe_model(ModelName=id_))
-    if answer is None:
-        return None
-    live = _decode("DescribeModel", answer, MODEL.type, _MODEL)
-    return {**live, "name": id_, "arn": answer["ModelArn"], "tagsAll": _tags_of(call, answer["ModelArn"])}
-
-
-def _delete_model(call: Call, id_: str, _inputs: Properties) -> None:
-    _delete_if_there(lambda: call.client("sagemaker").delete_model(ModelName=id_))
-
-
 MODEL = Kind(
-    type="aws:sagemaker/model:Model",
-    properties=_MODEL | names("region tags"),
+    type=_MODEL.type,
+    properties=_MODEL_SETTINGS | names("region tags"),
     create=_create_model,
-    read=_read_model,
-    update=lambda call, id_, old, new: _update_arn(call, "model", id_, old, new),
-    delete=_delete_model,
-    replace=frozenset({"*"}),
+    read=_MODEL.read,
+    update=_MODEL.retag,
+    delete=_MODEL.delete,
+    replace=ALL,
     naming=Naming(prefix=None, maximum=63),
     tags=True,
     identify=lambda inputs: inputs["name"],
@@ -242,14 +237,20 @@ MODEL = Kind(
 
 # -- endpoint configuration --------------------------------------------------------------------------
 
-_CONFIG = names(
+_CONFIG_SETTINGS = names(
     "asyncInferenceConfig dataCaptureConfig executionRoleArn kmsKeyArn name productionVariants "
     "shadowProductionVariants"
+)
+_CONFIG = _Thing(
+    "aws:sagemaker/endpointConfiguration:EndpointConfiguration",
+    "EndpointConfigName",
+    "name",
+    _CONFIG_SETTINGS,
 )
 
 
 def _create_config(call: Call, inputs: Properties) -> str:
-    request = _with_tags(call, _encode("CreateEndpointConfig", inputs, _CONFIG))
+    request = _CONFIG.request(call, inputs)
     for variant in request["ProductionVariants"]:
         # aws_sagemaker_endpoint_configuration: the weight of a variant is 1 when none is given.
         if "ModelName" in variant:
@@ -258,28 +259,14 @@ def _create_config(call: Call, inputs: Properties) -> str:
     return str(inputs["name"])
 
 
-def _read_config(call: Call, id_: str, _inputs: Properties) -> Properties | None:
-    client = call.client("sagemaker")
-    answer = _missing(lambda: client.describe_endpoint_config(EndpointConfigName=id_))
-    if answer is None:
-        return None
-    live = _decode("DescribeEndpointConfig", answer, CONFIG.type, _CONFIG)
-    arn = answer["EndpointConfigArn"]
-    return {**live, "name": id_, "arn": arn, "tagsAll": _tags_of(call, arn)}
-
-
-def _delete_config(call: Call, id_: str, _inputs: Properties) -> None:
-    _delete_if_there(lambda: call.client("sagemaker").delete_endpoint_config(EndpointConfigName=id_))
-
-
 CONFIG = Kind(
-    type="aws:sagemaker/endpointConfiguration:EndpointConfiguration",
-    properties=_CONFIG | names("namePrefix region tags"),
+    type=_CONFIG.type,
+    properties=_CONFIG_SETTINGS | names("namePrefix region tags"),
     create=_create_config,
-    read=_read_config,
-    update=lambda call, id_, old, new: _update_arn(call, "endpoint-config", id_, old, new),
-    delete=_delete_config,
-    replace=frozenset({"*"}),
+    read=_CONFIG.read,
+    update=_CONFIG.retag,
+    delete=_CONFIG.delete,
+    replace=ALL,
     naming=Naming(maximum=63),
     tags=True,
     identify=lambda inputs: inputs["name"],
@@ -287,13 +274,17 @@ CONFIG = Kind(
 
 # -- endpoint ----------------------------------------------------------------------------------------
 
+_ENDPOINT = _Thing(
+    "aws:sagemaker/endpoint:Endpoint",
+    "EndpointName",
+    "name",
+    names("name endpointConfigName deploymentConfig"),
+)
 _ENDPOINT_SETTLED = {"InService", "Failed", "OutOfService", "UpdateRollbackFailed"}
 
 
 def _create_endpoint(call: Call, inputs: Properties) -> str:
-    wanted = names("name endpointConfigName deploymentConfig")
-    request = _with_tags(call, _encode("CreateEndpoint", inputs, wanted))
-    call.client("sagemaker").create_endpoint(**request)
+    call.client("sagemaker").create_endpoint(**_ENDPOINT.request(call, inputs))
     name = call.created(inputs["name"])
     _wait_in_service(call, name, inputs["endpointConfigName"])
     return name
@@ -317,8 +308,7 @@ def _wait_in_service(call: Call, name: str, config: str) -> None:
 
 
 def _read_endpoint(call: Call, id_: str, inputs: Properties) -> Properties | None:
-    client = call.client("sagemaker")
-    answer = _missing(lambda: client.describe_endpoint(EndpointName=id_))
+    answer = _ENDPOINT.do("describe", call, id_)
     if answer is None or answer["EndpointStatus"] == "Deleting":
         return None
     live: Properties = {
@@ -339,28 +329,26 @@ def _update_endpoint(call: Call, id_: str, old: Properties, new: Properties) -> 
         request = _encode("UpdateEndpoint", new, names("endpointConfigName deploymentConfig"))
         call.client("sagemaker").update_endpoint(EndpointName=id_, **request)
         _wait_in_service(call, id_, new["endpointConfigName"])
-    _update_arn(call, "endpoint", id_, old, new)
+    _ENDPOINT.retag(call, id_, old, new)
 
 
 def _delete_endpoint(call: Call, id_: str, _inputs: Properties) -> None:
-    client = call.client("sagemaker")
-
     def settled() -> bool | None:
-        data = _missing(lambda: client.describe_endpoint(EndpointName=id_))
+        data = _ENDPOINT.do("describe", call, id_)
         return True if data is None or data["EndpointStatus"] not in ("Creating", "Updating") else None
 
     # SageMaker refuses to delete an endpoint that is being changed.
     wait_until(settled, call.seconds(_ENDPOINT_SECONDS), f"endpoint {id_} settling")
-    _delete_if_there(lambda: client.delete_endpoint(EndpointName=id_))
+    _ENDPOINT.do("delete", call, id_)
 
     def vanished() -> bool | None:
-        return True if _missing(lambda: client.describe_endpoint(EndpointName=id_)) is None else None
+        return True if _ENDPOINT.do("describe", call, id_) is None else None
 
     wait_until(vanished, call.seconds(_ENDPOINT_SECONDS), f"endpoint {id_} being deleted")
 
 
 ENDPOINT = Kind(
-    type="aws:sagemaker/endpoint:Endpoint",
+    type=_ENDPOINT.type,
     properties=names("deploymentConfig endpointConfigName name region tags"),
     create=_create_endpoint,
     read=_read_endpoint,
