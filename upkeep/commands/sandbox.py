@@ -44,12 +44,15 @@ def run(
         raise typer.Exit(130) from None
     option = "" if port == lifecycle.DEFAULT_PORT else f" --port {port}"
     stop = f"upkeep sandbox stop{option}" if detach else "Ctrl-C"
-    typer.echo(
-        f'Sandbox ready on {info.url}. Use it: eval "$(upkeep sandbox env{option})". '
-        f"Log: {info.log}. Stop: {stop}."
-    )
-    if not detach:
-        _stay(info)
+    try:
+        typer.echo(
+            f'Sandbox ready on {info.url}. Use it: eval "$(upkeep sandbox env{option})". '
+            f"Log: {info.log}. Stop: {stop}."
+        )
+        if not detach:
+            _stay(info)
+    except KeyboardInterrupt:
+        lifecycle.stop(info.port)
 
 
 @app.command()
@@ -106,13 +109,9 @@ def status(
 
 
 def _stay(info: lifecycle.SandboxInfo) -> None:
-    """Wait until the sandbox ends or someone wants it to."""
-    try:
-        while lifecycle.find(info.port) is not None:
-            time.sleep(0.2)
-    except KeyboardInterrupt:
-        lifecycle.stop(info.port)
-        return
+    """Wait until the sandbox ends."""
+    while lifecycle.find(info.port) is not None:
+        time.sleep(0.2)
     typer.echo("The sandbox ended.", err=True)
     raise typer.Exit(1)
 
