@@ -14,7 +14,8 @@ from typing import Any
 
 import yaml
 
-_TYPES = {"string", "boolean", "integer", "number", "array", "object"}
+# What the pulumi CLI's own check of Pulumi.yaml takes: https://github.com/pulumi/docs/pull/18971
+_TYPES = {"string", "boolean", "integer", "array", "object"}
 _ENTRY_KEYS = {"type", "description", "secret", "default", "items", "value"}
 
 
@@ -197,11 +198,11 @@ def fits(value: Any, kind: str) -> bool:
         return False
     if kind == "boolean":
         return isinstance(value, bool) or value in ("true", "false")
-    if kind in ("integer", "number"):
+    if kind == "integer":
         if isinstance(value, bool):
             return False
         try:
-            (int if kind == "integer" else float)(str(value))
+            int(str(value))
         except ValueError:
             return False
         return True
