@@ -10,8 +10,11 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import MISSING, dataclass, field
-from typing import Any, Literal, get_args, get_type_hints
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from models.fields import limit, read, shown
+from models.prices import KNOWN_INSTANCES, usd_per_hour
 
 Task = Literal["binary", "multiclass", "regression"]
 FeatureType = Literal["number", "category", "boolean"]
@@ -22,11 +25,14 @@ METRICS: dict[str, tuple[str, ...]] = {
     "regression": ("r2", "rmse", "mae"),
 }
 LOWER_IS_BETTER = frozenset({"log_loss", "rmse", "mae"})
+CONTRACT_DIGITS = 12
+DECILES = 9
 ESTIMATORS = ("hist_gradient_boosting", "logistic_regression", "random_forest")
 
 _NAME = r"[a-z][a-z0-9-]{0,19}"
 _COLUMN = r"[A-Za-z_][A-Za-z0-9_]{0,62}"
 _INSTANCE = r"ml\.[a-z0-9-]+\.[a-z0-9]+"
+_WINDOW = r"all|[1-9][0-9]{0,5} days|[1-9][0-9]{0,11} rows"
 _DOTTED = r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+"
 
 
@@ -37,10 +43,6 @@ class SpecError(ValueError):
         self.errors = list(errors)
         noun = "error" if len(errors) == 1 else "errors"
         super().__init__(f"{len(errors)} {noun} in the model spec:\n" + "\n".join(f"  {e}" for e in errors))
-
-
-def _limit(default: Any = MISSING, **rule: Any) -> Any:
-    return field(default=default, metadata=rule)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,14 +56,17 @@ class Feature:
         min: Smallest value allowed; numbers only.
         max: Largest value allowed; numbers only.
         values: The categories allowed; empty means any. Categories only.
+        deciles: The nine deciles of good data, ascending; a file whose numbers are all larger or smaller by
+            one common factor has another unit, and is refused. Numbers only.
     """
 
-    name: str = _limit(pattern=_COLUMN)
+    name: str = limit(pattern=_COLUMN)
     type: FeatureType = "number"
     nullable: bool = False
     min: float | None = None
     max: float | None = None
     values: tuple[str, ...] = ()
+    deciles: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,18 +82,31 @@ class Training:
         volume_size_gb: Disk of the training instance.
         max_runtime_seconds: The job is stopped after this time.
         seed: Random state of everything random.
+        window: Which rows a run is trained on: ``all``, the newest ``<n> rows``, or those of the last
+            ``<n> days`` before the newest row.
     """
 
     estimator: str = "hist_gradient_boosting"
     hyperparameters: Mapping[str, Any] = field(default_factory=dict)
-    holdout_share: float = _limit(0.2, minimum=0.05, maximum=0.5)
-    holdout_min_rows: int = _limit(200, minimum=1)
-    instance_type: str = _limit("ml.m5.large", pattern=_INSTANCE)
+    holdout_share: float = limit(0.2, minimum=0.05, maximum=0.5)
+    holdout_min_rows: int = limit(200, minimum=1)
+    instance_type: str = limit("ml.m5.large", pattern=_INSTANCE)
     # Limits of CreateTrainingJob's ResourceConfig and StoppingCondition:
     # https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_StoppingCondition.html (28 days at most)
-    volume_size_gb: int = _limit(10, minimum=1, maximum=16384)
-    max_runtime_seconds: int = _limit(3600, minimum=60, maximum=2419200)
-    seed: int = _limit(0, minimum=0)
+    volume_size_gb: int = limit(10, minimum=1, maximum=16384)
+    max_runtime_seconds: int = limit(3600, minimum=60, maximum=2419200)
+    seed: int = limit(0, minimum=0)
+    window: str = limit("all", pattern=_WINDOW, like="all, such as 90 days, or such as 500000 rows")
+
+    @property
+    def window_days(self) -> int | None:
+        """How many days back from the newest row; None when days are not the limit."""
+        return int(self.window.split()[0]) if self.window.endswith("days") else None
+
+    @property
+    def window_rows(self) -> int | None:
+        """How many of the newest rows; None when rows are not the limit."""
+        return int(self.window.split()[0]) if self.window.endswith("rows") else None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,11 +135,11 @@ class Serving:
         capture_percent: Share of requests recorded to the data bucket, 0 switches capture off.
     """
 
-    instance_type: str = _limit("ml.m5.large", pattern=_INSTANCE)
+    instance_type: str = limit("ml.m5.large", pattern=_INSTANCE)
     # FSBP SageMaker.4: variants start with more than one instance.
-    instance_count: int = _limit(2, minimum=1, maximum=100)
-    workers: int = _limit(2, minimum=1, maximum=64)
-    capture_percent: int = _limit(100, minimum=0, maximum=100)
+    instance_count: int = limit(2, minimum=1, maximum=100)
+    workers: int = limit(2, minimum=1, maximum=64)
+    capture_percent: int = limit(100, minimum=0, maximum=100)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,9 +152,71 @@ class Monitoring:
         max_latency_milliseconds: p99 of the container's time per request.
     """
 
-    max_server_errors: int = _limit(1, minimum=1)
-    max_client_errors: int = _limit(100, minimum=1)
-    max_latency_milliseconds: int = _limit(1000, minimum=1)
+    max_server_errors: int = limit(1, minimum=1)
+    max_client_errors: int = limit(100, minimum=1)
+    max_latency_milliseconds: int = limit(1000, minimum=1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Contract:
+    """What a data file must keep as a whole, besides the rules of its columns.
+
+    Attributes:
+        key: Columns that name a row together; of rows with one key the first counts, the others are bad.
+        min_rows: A file with fewer good rows is refused.
+        max_rows: A file with more rows is refused.
+        max_bad_share: Up to this share of bad rows they are dropped, and kept beside; above it the whole
+            file is quarantined.
+        max_age_days: The newest row may be this old when the file arrives; None for any age.
+        max_future_days: A row may lie this far in the future.
+        unit_factor: A common factor between a file's deciles and the features' that means another unit.
+        encoding: Of text files.
+        max_file_mb: Size of a file as it is stored, in units of 1,000,000 bytes.
+        max_unpacked_mb: Size of what a compressed file holds.
+        max_line_kb: Length of a line of text, in units of 1,000 bytes.
+    """
+
+    key: tuple[str, ...] = ()
+    min_rows: int = limit(1, minimum=1)
+    max_rows: int = limit(50_000_000, minimum=1)
+    max_bad_share: float = limit(0.01, minimum=0.0, maximum=1.0)
+    max_age_days: float | None = limit(None, minimum=0)
+    max_future_days: float = limit(1.0, minimum=0)
+    unit_factor: float = limit(5.0, minimum=1.5)
+    encoding: Literal["utf-8", "latin-1"] = "utf-8"
+    # The file and what is made of it lie in the function's /tmp together, at most 10 GB:
+    # https://docs.aws.amazon.com/lambda/latest/dg/configuration-ephemeral-storage.html
+    max_file_mb: int = limit(2000, minimum=1, maximum=4000)
+    max_unpacked_mb: int = limit(8000, minimum=1, maximum=100_000)
+    max_line_kb: int = limit(1000, minimum=1, maximum=10_000)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Triggers:
+    """When new data starts a training, and what holds it back.
+
+    Attributes:
+        delivery: With ``files``, what arrives until nothing has for ``quiet_seconds`` is one delivery. With
+            ``manifest``, a folder below ``incoming/<model>/`` is one; it is complete once its
+            ``_MANIFEST.json`` is there and all files listed in it have been looked at.
+        quiet_seconds: How long nothing may arrive before a delivery counts as complete.
+        manifest_deadline_seconds: A delivery without its manifest, or without all files of it, for so long
+            raises an alarm.
+        cooldown_seconds: Least time from the start of one training to the start of the next.
+        max_per_day: Trainings started by themselves within any 24 hours.
+        max_usd_per_month: What trainings may cost in a calendar month (UTC) before only a person starts them.
+        usd_per_hour: Price of the training instance; None takes it from ``models.prices``.
+    """
+
+    delivery: Literal["files", "manifest"] = "files"
+    # A message can be delayed by 900 seconds at most:
+    # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html
+    quiet_seconds: int = limit(60, minimum=0, maximum=900)
+    manifest_deadline_seconds: int = limit(3600, minimum=60, maximum=604_800)
+    cooldown_seconds: int = limit(600, minimum=0, maximum=604_800)
+    max_per_day: int = limit(24, minimum=1, maximum=1000)
+    max_usd_per_month: float = limit(100.0, minimum=0.0)
+    usd_per_hour: float | None = limit(None, minimum=0.0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -150,18 +230,22 @@ class ModelSpec:
         time_column: Column that orders the rows; ISO 8601.
         features: Input columns, in the order requests without a header use.
         description: One sentence for people.
+        contract: What a data file must keep as a whole.
+        triggers: When new data starts a training.
         training: How a challenger is fitted.
         gate: When it may replace the champion.
         serving: How it is served.
         monitoring: Thresholds of the alarms.
     """
 
-    name: str = _limit(pattern=_NAME)
+    name: str = limit(pattern=_NAME)
     task: Task
-    target: str = _limit(pattern=_COLUMN)
-    time_column: str = _limit(pattern=_COLUMN)
+    target: str = limit(pattern=_COLUMN)
+    time_column: str = limit(pattern=_COLUMN)
     features: tuple[Feature, ...]
     description: str = ""
+    contract: Contract = field(default_factory=Contract)
+    triggers: Triggers = field(default_factory=Triggers)
     training: Training = field(default_factory=Training)
     gate: Gate = field(default_factory=Gate)
     serving: Serving = field(default_factory=Serving)
@@ -183,6 +267,19 @@ class ModelSpec:
         """The canonical text; only the order of the features is the file's, because it has a meaning."""
         return json.dumps(self.to_dict(), indent=1)
 
+    @property
+    def contract_version(self) -> str:
+        """First characters of the SHA-256 of all that decides whether a data file is good."""
+        data = self.to_dict()
+        parts = {key: data[key] for key in ("task", "target", "time_column", "features", "contract")}
+        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:CONTRACT_DIGITS]
+
+    @property
+    def usd_per_hour(self) -> float:
+        """Price of one hour of the training instance."""
+        given = self.triggers.usd_per_hour
+        return given if given is not None else usd_per_hour(self.training.instance_type) or 0.0
+
     def digest(self) -> str:
         """SHA-256 of the canonical text, in hexadecimal."""
         return hashlib.sha256(self.to_json().encode()).hexdigest()
@@ -199,7 +296,7 @@ def parse(data: object, source: str = "model spec") -> ModelSpec:
         SpecError: Lists every error: the key, what was found and what is allowed.
     """
     errors: list[str] = []
-    values = _read(ModelSpec, data, "", errors)
+    values = read(ModelSpec, data, "", errors, {"features": _read_features})
     if values is not None and not errors:
         spec = ModelSpec(**values)
         _check_whole(spec, errors)
@@ -208,48 +305,14 @@ def parse(data: object, source: str = "model spec") -> ModelSpec:
     raise SpecError([f"{source}: {e}" for e in errors])
 
 
-def _read(cls: type, data: object, path: str, errors: list[str]) -> dict[str, Any] | None:
-    """Read one section; every error is appended, and None is returned when the section is not a mapping."""
-    where = path.rstrip(".") or "the file"
-    if not isinstance(data, Mapping):
-        errors.append(f"{where}: found {_shown(data)}, expected keys and values")
-        return None
-    hints = get_type_hints(cls)
-    fields = {f.name: f for f in dataclasses.fields(cls)}
-    errors.extend(
-        f"{path}{key}: unknown key; allowed here: {', '.join(sorted(fields))}"
-        for key in data
-        if key not in fields
-    )
-    values: dict[str, Any] = {}
-    for name, spec in fields.items():
-        if name not in data:
-            if spec.default is MISSING and spec.default_factory is MISSING:
-                errors.append(f"{path}{name}: missing; expected {_expected(hints[name], spec.metadata)}")
-            continue
-        found = data[name]
-        if name == "features" and cls is ModelSpec:
-            values[name] = _read_features(found, errors)
-        elif dataclasses.is_dataclass(hints[name]):
-            section = _read(hints[name], {} if found is None else found, f"{path}{name}.", errors)
-            if section is not None:
-                try:
-                    values[name] = hints[name](**section)
-                except TypeError:
-                    continue  # a missing key of the section is reported already
-        else:
-            values[name] = _value(found, hints[name], spec.metadata, f"{path}{name}", errors)
-    return values
-
-
 def _read_features(found: object, errors: list[str]) -> tuple[Feature, ...]:
     if not isinstance(found, Mapping) or not found:
-        errors.append(f"features: found {_shown(found)}, expected one key per input column")
+        errors.append(f"features: found {shown(found)}, expected one key per input column")
         return ()
     features = []
     for name, options in found.items():
         path = f"features.{name}."
-        section = _read(Feature, {"name": str(name), **_mapping(options, path, errors)}, path, errors)
+        section = read(Feature, {"name": str(name), **_mapping(options, path, errors)}, path, errors)
         if section is None:
             continue
         feature = Feature(**section)
@@ -257,6 +320,14 @@ def _read_features(found: object, errors: list[str]) -> tuple[Feature, ...]:
             errors.append(f"{path}min/max: only numbers have a range; this is a {feature.type}")
         if feature.min is not None and feature.max is not None and feature.min > feature.max:
             errors.append(f"{path}min: found {feature.min:g}, which is above max {feature.max:g}")
+        if feature.type != "number" and feature.deciles:
+            errors.append(f"{path}deciles: only numbers have deciles; this is a {feature.type}")
+        if feature.deciles and (
+            len(feature.deciles) != 9 or list(feature.deciles) != sorted(feature.deciles)
+        ):
+            errors.append(
+                f"{path}deciles: found {shown(list(feature.deciles))}, expected nine ascending numbers"
+            )
         if feature.type != "category" and feature.values:
             errors.append(f"{path}values: only categories have values; this is a {feature.type}")
         features.append(feature)
@@ -269,68 +340,9 @@ def _mapping(options: object, path: str, errors: list[str]) -> Mapping[str, Any]
     if isinstance(options, Mapping):
         return options
     errors.append(
-        f"{path.rstrip('.')}: found {_shown(options)}, expected keys such as type, nullable, min, max, values"
+        f"{path.rstrip('.')}: found {shown(options)}, expected keys such as type, nullable, min, max, values"
     )
     return {}
-
-
-def _value(found: object, hint: Any, rule: Mapping[str, Any], path: str, errors: list[str]) -> Any:
-    """One scalar, list or mapping of plain values, checked against its type and its limits."""
-    options = get_args(hint)
-    if found is None and type(None) in options:
-        return None
-    if not _fits(found, hint):
-        errors.append(f"{path}: found {_shown(found)}, expected {_expected(hint, rule)}")
-        return None
-    if "tuple" in str(hint):
-        return tuple(str(item) for item in found)  # type: ignore[attr-defined]  # _fits saw a list or tuple
-    if "pattern" in rule and not re.fullmatch(rule["pattern"], str(found)):
-        errors.append(f"{path}: found {_shown(found)}, expected {_expected(hint, rule)}")
-    below = "minimum" in rule and found < rule["minimum"]
-    above = "maximum" in rule and found > rule["maximum"]
-    if below or above:
-        errors.append(f"{path}: found {_shown(found)}, expected {_expected(hint, rule)}")
-    return float(found) if hint in (float, float | None) else found  # type: ignore[arg-type]  # _fits saw a number
-
-
-def _fits(found: object, hint: Any) -> bool:
-    if hint is str:
-        return isinstance(found, str)
-    if hint is bool:
-        return isinstance(found, bool)
-    if hint is int:
-        return isinstance(found, int) and not isinstance(found, bool)
-    if hint in (float, float | None):
-        return (
-            isinstance(found, (int, float))
-            and not isinstance(found, bool)
-            and found == found
-            and abs(found) < 1e300
-        )
-    if "tuple" in str(hint):
-        return isinstance(found, (list, tuple)) and all(isinstance(i, (str, int)) for i in found)
-    if "Mapping" in str(hint):
-        return isinstance(found, Mapping)
-    return found in get_args(hint)
-
-
-def _expected(hint: Any, rule: Mapping[str, Any]) -> str:
-    if "pattern" in rule:
-        return f"text like {rule['pattern']}"
-    if str(hint).startswith("typing.Literal"):
-        return "one of " + ", ".join(get_args(hint))
-    names = {str: "text", bool: "true or false", int: "a whole number", float: "a number"}
-    text = names.get(hint) or next((n for t, n in names.items() if t in get_args(hint)), "keys and values")
-    if "tuple" in str(hint):
-        text = "a list of texts"
-    if "minimum" in rule and "maximum" in rule:
-        return f"{text} from {rule['minimum']} to {rule['maximum']}"
-    return f"{text} of at least {rule['minimum']}" if "minimum" in rule else text
-
-
-def _shown(found: object) -> str:
-    text = repr(found)
-    return text if len(text) <= 60 else text[:57] + "..."
 
 
 def _check_whole(spec: ModelSpec, errors: list[str]) -> None:
@@ -346,6 +358,18 @@ def _check_whole(spec: ModelSpec, errors: list[str]) -> None:
         errors.append(f"gate.metric: found {spec.gate.metric!r}, allowed for a {spec.task} task: {allowed}")
     if spec.gate.minimum_gain < 0:
         errors.append(f"gate.minimum_gain: found {spec.gate.minimum_gain:g}, expected 0 or more")
+    unknown = [column for column in spec.contract.key if column not in spec.columns]
+    if unknown:
+        allowed = ", ".join(spec.columns)
+        errors.append(f"contract.key: found {', '.join(unknown)}, expected columns of the model: {allowed}")
+    if spec.contract.min_rows > spec.contract.max_rows:
+        most = spec.contract.max_rows
+        errors.append(f"contract.min_rows: found {spec.contract.min_rows}, which is above max_rows {most}")
+    if spec.triggers.usd_per_hour is None and usd_per_hour(spec.training.instance_type) is None:
+        errors.append(
+            f"triggers.usd_per_hour: missing; no price is known of {spec.training.instance_type} "
+            f"(training.instance_type), known are {', '.join(KNOWN_INSTANCES)}"
+        )
     estimator = spec.training.estimator
     if estimator not in ESTIMATORS and not re.fullmatch(_DOTTED, estimator):
         allowed = ", ".join(ESTIMATORS)

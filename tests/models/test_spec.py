@@ -37,6 +37,32 @@ def test_a_spec_survives_the_way_through_json():
     assert parse(json.loads(spec.to_json())) == spec
 
 
+def test_the_contract_version_changes_with_what_makes_a_file_good_and_with_nothing_else():
+    def version(**changes: object) -> str:
+        return parse({**MINIMAL, **changes}).contract_version
+
+    same = version()
+    assert version(description="another text", training={"holdout_share": 0.3}) == same
+    assert version(contract={"min_rows": 5}) != same
+    assert version(features={"distance": {"type": "number", "min": 0}}) != same
+
+
+def test_a_window_is_all_rows_or_a_number_of_days_or_of_rows():
+    def window(text: str) -> tuple[int | None, int | None]:
+        training = parse({**MINIMAL, "training": {"window": text}}).training
+        return training.window_days, training.window_rows
+
+    assert window("all") == (None, None)
+    assert window("90 days") == (90, None)
+    assert window("500000 rows") == (None, 500_000)
+
+
+def test_the_price_of_the_table_gives_way_to_the_specs_own():
+    assert parse(MINIMAL).usd_per_hour > 0
+    own = {"training": {"instance_type": "ml.q1.huge"}, "triggers": {"usd_per_hour": 1.5}}
+    assert parse({**MINIMAL, **own}).usd_per_hour == 1.5
+
+
 def test_the_digest_does_not_depend_on_the_order_of_keys():
     assert parse(dict(reversed(MINIMAL.items()))).digest() == parse(MINIMAL).digest()
 
@@ -45,7 +71,7 @@ def test_all_errors_of_a_file_are_reported_together():
     errors = _errors(task="ranking", target="distance", traning={}, gate={"metric": "auc", "minimum": "high"})
     text = "\n".join(errors)
     assert "model.yaml: task: found 'ranking', expected one of binary, multiclass, regression" in text
-    assert "model.yaml: traning: unknown key; allowed here: description, features" in text
+    assert "model.yaml: traning: unknown key; allowed here: contract, description, features" in text
     assert "model.yaml: gate.minimum: found 'high', expected a number" in text
 
 
@@ -56,6 +82,35 @@ def test_all_errors_of_a_file_are_reported_together():
         ({"time_column": "late"}, "time_column: found 'late', which is the target too"),
         ({"gate": {"metric": "rmse"}}, "gate.metric: found 'rmse', allowed for a binary task: roc_auc"),
         ({"gate": {"minimum_gain": -1}}, "gate.minimum_gain: found -1, expected 0 or more"),
+        (
+            {"contract": {"key": ["tail"]}},
+            "contract.key: found tail, expected columns of the model: departure",
+        ),
+        (
+            {"contract": {"min_rows": 9, "max_rows": 8}},
+            "contract.min_rows: found 9, which is above max_rows 8",
+        ),
+        (
+            {"contract": {"max_bad_share": 2}},
+            "contract.max_bad_share: found 2, expected a number from 0.0 to",
+        ),
+        ({"triggers": {"quiet_seconds": 901}}, "triggers.quiet_seconds: found 901, expected a whole number"),
+        (
+            {"triggers": {"delivery": "mail"}},
+            "triggers.delivery: found 'mail', expected one of files, manifest",
+        ),
+        (
+            {"training": {"window": "90"}},
+            "training.window: found '90', expected all, such as 90 days, or such",
+        ),
+        (
+            {"training": {"instance_type": "ml.q1.huge"}},
+            "triggers.usd_per_hour: missing; no price is known of ml.q1.huge",
+        ),
+        (
+            {"features": {"distance": {"type": "number", "deciles": [1, 2]}}},
+            "features.distance.deciles: found [1.0, 2.0], expected nine ascending numbers",
+        ),
         (
             {"training": {"estimator": "xgboost"}},
             "training.estimator: found 'xgboost', expected hist_gradient_boosting",

@@ -1,0 +1,27 @@
+"""What training instances cost, so that a ceiling on money can hold before a bill comes."""
+
+from __future__ import annotations
+
+# On-demand SageMaker training in us-east-1, USD per hour, as of 2026-11-21:
+# https://aws.amazon.com/sagemaker/ai/pricing/
+AS_OF = "2026-11-21"
+REGION = "us-east-1"
+_USD_PER_HOUR = {
+    "ml.m5.large": 0.115,
+    "ml.m5.xlarge": 0.23,
+    "ml.m5.2xlarge": 0.461,
+    "ml.m5.4xlarge": 0.922,
+    "ml.m5.12xlarge": 2.765,
+    "ml.m5.24xlarge": 5.53,
+    "ml.c5.xlarge": 0.204,
+    "ml.c5.2xlarge": 0.408,
+    "ml.c5.4xlarge": 0.816,
+    "ml.c5.9xlarge": 1.836,
+    "ml.c5.18xlarge": 3.672,
+}
+KNOWN_INSTANCES = tuple(_USD_PER_HOUR)
+
+
+def usd_per_hour(instance_type: str) -> float | None:
+    """Price of one instance for one hour; None when it is not in the table."""
+    return _USD_PER_HOUR.get(instance_type)
