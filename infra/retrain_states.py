@@ -49,10 +49,18 @@ class RetrainPlan:
     tags: Mapping[str, str]
 
 
+# What an execution is started with.
+INPUT = (
+    "model", "run_id", "manifest_uri", "rows", "files", "dropped", "trigger",
+    "data_version", "data_version_uri", "contract_version",
+)  # fmt: skip
+
+
 def retrain_definition(plan: RetrainPlan) -> dict[str, Any]:
     """The state machine in the Amazon States Language.
 
-    Input: ``{"model", "run_id", "manifest_uri", "rows", "files", "trigger"}``. Output: decision and package.
+    Input: the keys of ``INPUT``; dropped are the bad rows that were left out of the files, the data version
+    is the immutable record of what the run reads. Output: decision and package.
     """
     limit = plan.spec.training.max_runtime_seconds + TRAINING_MARGIN_SECONDS
     return {
@@ -122,7 +130,7 @@ def _train(plan: RetrainPlan, timeout_seconds: int) -> asl.State:
 
 
 def _judge(plan: RetrainPlan) -> asl.State:
-    copied = ("model", "run_id", "manifest_uri", "rows", "files", "trigger", "training_job")
+    copied = (*INPUT, "training_job")
     return asl.task(
         plan.names.integration("lambda:invoke"),
         {"FunctionName": plan.judge_arn, "Payload": {f"{key}.$": f"$.{key}" for key in copied}},

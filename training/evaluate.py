@@ -11,6 +11,9 @@ from training.errors import TrainingError
 
 # Scores from here on mean label 1.
 THRESHOLD = 0.5
+# With m rows of the rare label the standard error of an area under the curve is about 0.4 / sqrt(m): below
+# ten, two models of equal worth lie more than a tenth apart by chance.
+MIN_RARE_ROWS = 10
 
 
 def check_labels(labels: np.ndarray, spec: ModelSpec, rows: str) -> None:
@@ -25,13 +28,40 @@ def check_labels(labels: np.ndarray, spec: ModelSpec, rows: str) -> None:
         TrainingError: Names the column, the value and the number of rows.
     """
     values = np.unique(labels.astype(str) if spec.task == "multiclass" else labels)
-    where = f"column {spec.target}: the {len(labels):,} rows to {rows}"
+    one = len(labels) == 1
+    where = f"column {spec.target}: the {'only row' if one else f'{len(labels):,} rows'} to {rows}"
     if spec.task == "binary" and not np.isin(values, (0.0, 1.0)).all():
         wrong = next(v for v in values if v not in (0.0, 1.0))
-        raise TrainingError(f"{where} hold the label {wrong:g}; a binary label is 0 or 1")
+        raise TrainingError(
+            f"{where} {'holds' if one else 'hold'} the label {wrong:g}; a binary label is 0 or 1"
+        )
     if len(values) < 2:
         value = values[0] if spec.task == "multiclass" else f"{values[0]:g}"
-        raise TrainingError(f"{where} all have the label {value}; at least two different labels are needed")
+        have = "has" if one else "all have"
+        raise TrainingError(f"{where} {have} the label {value}; at least two different labels are needed")
+
+
+def too_one_sided(labels: np.ndarray, spec: ModelSpec) -> str:
+    """Why classes this unequal do not tell which of two models is better; empty when they do.
+
+    Args:
+        labels: Labels of the rows to compare on.
+        spec: Names the task and the target.
+    """
+    if spec.task == "regression":
+        return ""
+    values, counts = np.unique(
+        labels.astype(str) if spec.task == "multiclass" else labels, return_counts=True
+    )
+    others = len(labels) - int(counts.max())
+    if others >= MIN_RARE_ROWS:
+        return ""
+    common = values[counts.argmax()]
+    value = common if spec.task == "multiclass" else f"{common:g}"
+    return (
+        f"column {spec.target}: only {others} of the {len(labels):,} rows to compare on have another label "
+        f"than {value}, at least {MIN_RARE_ROWS} are needed"
+    )
 
 
 def predict(estimator: Any, matrix: np.ndarray, task: Task) -> np.ndarray:

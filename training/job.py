@@ -58,8 +58,10 @@ def run(settings: Settings) -> dict[str, Any]:
     clock = _Clock()
     with clock.phase("read"):
         spec = read_spec(settings)
-        table = reading.read(settings.data, spec)
-        evaluate.check_labels(table.labels, spec, "train with")
+        found = reading.read(settings.data, spec)
+        table = found.since(splits.window_start(found.times, spec.training))
+        dropped = f" ({table.duplicates:,} duplicates dropped)" if table.duplicates else ""
+        evaluate.check_labels(table.labels, spec, f"train with{dropped}")
     with clock.phase("champion"):
         champion = _load_champion(settings.champion)
     with clock.phase("fit"):
@@ -72,7 +74,7 @@ def run(settings: Settings) -> dict[str, Any]:
         held = table.frame.iloc[split.start :]
         scores = challenger.scores(challenger.encoder.encode_frame(held))
         challenger_metrics = evaluate.measure(spec.task, labels, scores, challenger.classes)
-        note = champion.note or split.note
+        note = champion.note or split.note or evaluate.too_one_sided(labels, spec)
         champion_metrics, note = (None, note) if note else _score_champion(champion.model, spec, held, labels)
     with clock.phase("store"):
         passport = {
@@ -91,6 +93,7 @@ def run(settings: Settings) -> dict[str, Any]:
         "task": spec.task,
         "metric": spec.gate.metric,
         "rows": {
+            "available": len(found),
             "total": len(table),
             "fitted": split.start,
             "holdout": len(labels),
@@ -98,6 +101,7 @@ def run(settings: Settings) -> dict[str, Any]:
         },
         "files": list(table.files),
         "window": {
+            "setting": spec.training.window,
             "from": iso(table.times[0]),
             "to": iso(table.times[-1]),
             "holdout_from": iso(table.times[split.start]),

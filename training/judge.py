@@ -32,8 +32,9 @@ def handler(event: Mapping[str, Any], context: Any) -> dict[str, Any]:
     """Judge one training job; called by the retrain state machine.
 
     Args:
-        event: ``model``, ``run_id``, ``manifest_uri``, ``rows``, ``files``, ``trigger`` and ``training_job``,
-            the description of the completed job.
+        event: What the state machine was started with (``model``, ``run_id``, ``manifest_uri``, ``rows``,
+            ``files``, ``dropped``, ``trigger``, ``data_version``, ``data_version_uri``,
+            ``contract_version``) and ``training_job``, the description of the completed job.
         context: Lambda's context.
 
     Returns:
@@ -82,6 +83,8 @@ def build(
     run_id = str(event["run_id"])
     challenger = verdict.challenger if math.isfinite(verdict.challenger) else None
     decision = "promote" if verdict.promote else "refuse"
+    window = evaluation["window"]
+    data = {name: str(event[name]) for name in ("data_version", "data_version_uri", "contract_version")}
     metadata = {
         "run_id": run_id,
         "decision": decision,
@@ -92,6 +95,11 @@ def build(
         "rows": str(evaluation["rows"]["total"]),
         "rows_compared": str(evaluation["rows"]["holdout"]),
         "files": str(event["files"]),
+        "dropped": str(event["dropped"]),
+        **data,
+        "window": str(window["setting"]),
+        "window_from": str(window["from"]),
+        "window_to": str(window["to"]),
         "manifest_uri": str(event["manifest_uri"]),
         "trigger": str(event["trigger"]),
         "reason": verdict.reason,
@@ -107,7 +115,10 @@ def build(
         "metric": verdict.metric,
         "challenger": challenger,
         "champion": verdict.champion,
-        "rows": dict(evaluation["rows"]),
+        "rows": {**evaluation["rows"], "dropped": int(event["dropped"])},
+        "files": int(event["files"]),
+        **data,
+        "window": dict(window),
         "metadata": {name: metadata_value(value) for name, value in metadata.items()},
     }
 

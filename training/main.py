@@ -34,10 +34,13 @@ def main(environment: Mapping[str, str]) -> int:
         return _fail(f"unexpected {type(error).__name__}: {error}", environment)
     for line in job.metric_lines(evaluation):
         print(line)
-    rows = evaluation["rows"]
+    rows, window = evaluation["rows"], evaluation["window"]
+    if rows["available"] > rows["total"]:
+        left = rows["available"] - rows["total"]
+        print(f"{left:,} rows before {window['from']} left out (training.window: {window['setting']})")
     print(
         f"fitted on {rows['fitted']:,} rows, evaluated on {rows['holdout']:,} from "
-        f"{evaluation['window']['holdout_from']} on, {rows['duplicates']:,} duplicates dropped"
+        f"{window['holdout_from']} on, {rows['duplicates']:,} duplicates dropped"
         + (f"; {evaluation['note']}" if evaluation["note"] else "")
     )
     return 0

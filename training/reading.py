@@ -1,19 +1,25 @@
 """Reads the files of the data channel into one table, ordered by time.
 
+Accepted data is Parquet; the sample that a model starts with is CSV. Rows of both take the same form, so that
+equal rows are equal whatever file they come from. Only the model's columns are read.
+
 An empty cell is a missing value and nothing else is: NA and null are ordinary texts (NA is Namibia's code).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from models.spec import ModelSpec
+from training import parquet
 from training.errors import TrainingError
 from training.features import BOOLEAN_TEXTS
+from training.parquet import Kind
 from training.words import shown
 
 
@@ -37,6 +43,11 @@ class Table:
 
     def __len__(self) -> int:
         return len(self.times)
+
+    def since(self, start: int) -> Table:
+        """The same table without the rows before a position."""
+        frame = self.frame.iloc[start:].reset_index(drop=True) if start else self.frame
+        return replace(self, frame=frame, times=self.times[start:], labels=self.labels[start:])
 
 
 def read(folder: Path, spec: ModelSpec) -> Table:
@@ -67,17 +78,39 @@ def read(folder: Path, spec: ModelSpec) -> Table:
 
 
 def _read_file(path: Path, folder: Path, spec: ModelSpec) -> Any:
+    name = path.relative_to(folder).as_posix()
+    kinds = _kinds(spec)
+    frame = parquet.read(path, name, kinds) if path.suffix == parquet.SUFFIX else _read_csv(path, name, kinds)
+    without_time = frame[spec.time_column].isna().to_numpy()
+    if without_time.any():  # of a Parquet file; a CSV cell was named before
+        raise TrainingError(
+            f"{name}: column {spec.time_column}: row {_first(without_time)}: found nothing, expected a time"
+        )
+    missing = frame[spec.target].isna().to_numpy()
+    if missing.any():
+        raise TrainingError(
+            f"{name}: column {spec.target}: row {_first(missing)}: nothing found, expected a label in every "
+            f"row"
+        )
+    return frame
+
+
+def _kinds(spec: ModelSpec) -> dict[str, Kind]:
+    """What each of the model's columns holds, in the spec's order."""
+    of_type: dict[str, Kind] = {"number": "number", "boolean": "boolean", "category": "text"}
+    kinds: dict[str, Kind] = {spec.time_column: "time"}
+    kinds |= {feature.name: of_type[feature.type] for feature in spec.features}
+    return kinds | {spec.target: "text" if spec.task == "multiclass" else "number"}
+
+
+def _read_csv(path: Path, name: str, kinds: Mapping[str, Kind]) -> Any:
     import pandas as pd
 
-    name = path.relative_to(folder).as_posix()
-    numbers = [f.name for f in spec.features if f.type == "number"]
-    if spec.task != "multiclass":
-        numbers.append(spec.target)
-    types = {column: "float64" if column in numbers else "object" for column in spec.columns}
+    types = {column: "float64" if kind == "number" else "object" for column, kind in kinds.items()}
     try:
         frame = pd.read_csv(
             path,
-            usecols=list(spec.columns),
+            usecols=list(kinds),
             dtype=types,
             keep_default_na=False,
             na_values=[""],
@@ -87,18 +120,13 @@ def _read_file(path: Path, folder: Path, spec: ModelSpec) -> Any:
     except UnicodeDecodeError as error:
         raise TrainingError(f"{name}: not UTF-8 text: {error}") from error
     except ValueError as error:
-        raise TrainingError(_diagnosis(path, name, spec, numbers) or f"{name}: {error}") from error
-    frame = frame[list(spec.columns)]
-    for feature in spec.features:
-        if feature.type == "boolean":
-            frame[feature.name] = _booleans(frame[feature.name], name)
-    frame[spec.time_column] = _times(frame[spec.time_column], name)
-    missing = frame[spec.target].isna().to_numpy()
-    if missing.any():
-        raise TrainingError(
-            f"{name}: column {spec.target}: row {_first(missing)}: nothing found, expected a label in every "
-            f"row"
-        )
+        raise TrainingError(_diagnosis(path, name, kinds) or f"{name}: {error}") from error
+    frame = frame[list(kinds)]
+    for column, kind in kinds.items():
+        if kind == "boolean":
+            frame[column] = _booleans(frame[column], name)
+        elif kind == "time":
+            frame[column] = _times(frame[column], name)
     return frame
 
 
@@ -143,7 +171,7 @@ def _first(wrong: np.ndarray) -> int:
     return int(np.argmax(wrong)) + 1
 
 
-def _diagnosis(path: Path, name: str, spec: ModelSpec, numbers: list[str]) -> str | None:
+def _diagnosis(path: Path, name: str, kinds: Mapping[str, Kind]) -> str | None:
     """Find what pandas only names in passing: the columns missing, or the cell that is no number."""
     import pandas as pd
 
@@ -151,10 +179,10 @@ def _diagnosis(path: Path, name: str, spec: ModelSpec, numbers: list[str]) -> st
         frame = pd.read_csv(path, dtype=object, keep_default_na=False, na_values=[""], encoding="utf-8")
     except ValueError:
         return None
-    missing = [column for column in spec.columns if column not in frame.columns]
+    missing = [column for column in kinds if column not in frame.columns]
     if missing:
         return f"{name}: missing column {', '.join(missing)}; found {', '.join(map(str, frame.columns))}"
-    for column in numbers:
+    for column in (column for column, kind in kinds.items() if kind == "number"):
         try:
             _refuse(
                 pd.to_numeric(frame[column], errors="coerce").isna() & frame[column].notna(),

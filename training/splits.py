@@ -1,4 +1,4 @@
-"""Splits rows by time into those to fit on and the newest ones to compare two models on."""
+"""Parts rows by time: those of the window, and among them those to fit on and the newest ones to compare on."""
 
 from __future__ import annotations
 
@@ -21,6 +21,24 @@ class Split:
 
     start: int
     note: str = ""
+
+
+def window_start(times: np.ndarray, rules: Training) -> int:
+    """Position of the first row in the training window; the rows before it are left out.
+
+    Of a number of rows exactly so many are left, also when the oldest of them share their time with others;
+    of a number of days the rows later than so many days before the newest row.
+
+    Args:
+        times: Ascending times of all rows, each distinct row once.
+        rules: Says what the window is.
+    """
+    if rules.window_rows is not None:
+        return max(0, len(times) - rules.window_rows)
+    if rules.window_days is not None:
+        ends = times[-1] - np.timedelta64(rules.window_days, "D")
+        return int(np.searchsorted(times, ends, side="right"))
+    return 0
 
 
 def split(times: np.ndarray, rules: Training, champion_fitted_until: np.datetime64 | None) -> Split:
@@ -53,10 +71,9 @@ def _start_of_share(times: np.ndarray, share: float) -> int:
     if start == 0:  # one instant fills the share and more: begin after it
         start = int(np.searchsorted(times, times[target], side="right"))
     if start in (0, len(times)):
+        have = f"all {len(times):,} rows have" if len(times) > 1 else "the only row has"
         raise TrainingError(
-            f"all {len(times):,} rows have the time {times[0]}; older rows to fit on and newer ones to "
-            f"evaluate on "
-            "are needed"
+            f"{have} the time {times[0]}; older rows to fit on and newer ones to evaluate on are needed"
         )
     return start
 

@@ -30,7 +30,11 @@ GIVEN = {
     "manifest_uri": "s3://data/manifests/flights/1.json",
     "rows": 100,
     "files": 2,
+    "dropped": 3,
     "trigger": "data",
+    "data_version": "d" * 20,
+    "data_version_uri": "s3://data/manifests/flights/" + "d" * 20 + ".data.json",
+    "contract_version": "c" * 12,
 }
 JOB = {
     "TrainingJobName": "upkeep-dev-flights-1",
@@ -101,6 +105,11 @@ def test_a_decision_is_registered_with_its_reason_and_ends_up_in_the_output() ->
     assert done.status == "SUCCEEDED"
     assert done.output["decision"] == DECISION
     assert done.output["model_package_arn"] == "arn:package/1"
+
+
+def test_the_judge_is_told_all_that_the_execution_was_started_with() -> None:
+    (call,) = run().called("invoke")
+    assert call == {"FunctionName": "arn:judge", "Payload": {**GIVEN, "training_job": JOB}}
 
 
 def test_a_refused_challenger_is_registered_as_rejected() -> None:

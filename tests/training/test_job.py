@@ -60,7 +60,13 @@ def test_the_script_runs_as_the_container_runs_it(tmp_path):
     assert done.returncode == 0, done.stdout + done.stderr
     result = evaluation(tmp_path / "output" / "data")
     assert f"challenger_roc_auc={result['challenger']['roc_auc']:.6g};" in done.stdout.splitlines()
-    assert result["rows"] == {"total": 2999, "fitted": 2399, "holdout": 600, "duplicates": 1}
+    assert result["rows"] == {
+        "available": 2999,
+        "total": 2999,
+        "fitted": 2399,
+        "holdout": 600,
+        "duplicates": 1,
+    }
     assert result["challenger"]["roc_auc"] > 0.55
     assert (result["champion"], result["comparable"], result["note"]) == (None, True, "")
     stored = {p.name for p in (tmp_path / "model").iterdir()}

@@ -17,13 +17,23 @@ EVENT = {
     "manifest_uri": "s3://data/manifests/toy/r1.json",
     "rows": 100,
     "files": 2,
+    "dropped": 3,
     "trigger": "data",
+    "data_version": "d" * 20,
+    "data_version_uri": "s3://data/manifests/toy/" + "d" * 20 + ".data.json",
+    "contract_version": "c" * 12,
     "training_job": {"TrainingJobName": "x", "ModelArtifacts": {"S3ModelArtifacts": MODEL_URL}},
 }
 EVALUATION = {
     "model": "toy",
     "run_id": "r1234567890",
-    "rows": {"total": 100, "fitted": 80, "holdout": 20, "duplicates": 0},
+    "rows": {"available": 130, "total": 100, "fitted": 80, "holdout": 20, "duplicates": 0},
+    "window": {
+        "setting": "100 rows",
+        "from": "2024-01-01T00:00:00",
+        "to": "2024-01-05T03:00:00",
+        "holdout_from": "2024-01-04T08:00:00",
+    },
     "challenger": {"roc_auc": 0.8},
     "champion": {"roc_auc": 0.7},
     "champion_run_id": "r0",
@@ -55,7 +65,12 @@ def test_a_better_model_is_promoted_with_the_numbers(store):
         "metric": "roc_auc",
         "challenger": 0.8,
         "champion": 0.7,
-        "rows": EVALUATION["rows"],
+        "rows": EVALUATION["rows"] | {"dropped": 3},
+        "files": 2,
+        "data_version": EVENT["data_version"],
+        "data_version_uri": EVENT["data_version_uri"],
+        "contract_version": EVENT["contract_version"],
+        "window": EVALUATION["window"],
         "metadata": None,
         "model_data_url": MODEL_URL,
         "evaluation_uri": f"s3://{ARTIFACTS}/{OUTPUT_KEY}",
@@ -96,6 +111,25 @@ def test_metadata_fits_a_model_package(store):
     for value in metadata.values():
         assert 1 <= len(value) <= 256
         assert judge._NOT_METADATA.search(value) is None
+
+
+def test_the_package_names_the_data_version_it_was_made_of(store):
+    decision = _judge(store)
+    expected = {
+        "data_version": EVENT["data_version"],
+        "data_version_uri": EVENT["data_version_uri"],
+        "contract_version": EVENT["contract_version"],
+        "window": "100 rows",
+        "window_from": "2024-01-01T00:00:00",
+        "window_to": "2024-01-05T03:00:00",
+        "rows": "100",
+        "dropped": "3",
+        "files": "2",
+    }
+    assert decision["metadata"] | expected == decision["metadata"]
+    stored = store.json("decisions/toy/r1234567890.json", ARTIFACTS)
+    assert stored["data_version_uri"] == EVENT["data_version_uri"]
+    assert stored["rows"]["dropped"] == 3
 
 
 def test_scores_reach_the_metrics(store, capsys):
