@@ -15,6 +15,11 @@ STACK, MODEL = "Stack", "Model"
 FILES_ACCEPTED = "FilesAccepted"
 FILES_QUARANTINED = "FilesQuarantined"
 ROWS_ACCEPTED = "RowsAccepted"
+ROWS_DROPPED = "RowsDropped"
+DELIVERIES_QUARANTINED = "DeliveriesQuarantined"
+DELIVERIES_OVERDUE = "DeliveriesOverdue"
+TRAININGS_HELD = "TrainingsHeld"
+TRAINING_SPEND = "TrainingSpend"
 CHALLENGER_SCORE = "ChallengerScore"
 CHAMPION_SCORE = "ChampionScore"
 CHALLENGERS_PROMOTED = "ChallengersPromoted"
@@ -26,6 +31,11 @@ UNITS: dict[str, str] = {
     FILES_ACCEPTED: "Count",
     FILES_QUARANTINED: "Count",
     ROWS_ACCEPTED: "Count",
+    ROWS_DROPPED: "Count",
+    DELIVERIES_QUARANTINED: "Count",
+    DELIVERIES_OVERDUE: "Count",
+    TRAININGS_HELD: "Count",
+    TRAINING_SPEND: "None",  # US dollars
     CHALLENGER_SCORE: "None",
     CHAMPION_SCORE: "None",
     CHALLENGERS_PROMOTED: "Count",
