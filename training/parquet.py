@@ -50,7 +50,7 @@ def read(path: Path, name: str, kinds: Mapping[str, Kind]) -> Any:
                 )
             _check_types(found, name, kinds)
             table = file.read(columns=list(kinds))
-        columns = {column: _values(table.column(column), kind) for column, kind in kinds.items()}
+        columns = {column: _series(table.column(column), kind) for column, kind in kinds.items()}
     except (pa.ArrowException, OSError) as error:
         raise TrainingError(f"{name}: not a readable Parquet file: {error}") from error
     return pd.DataFrame(columns, copy=False)
@@ -76,6 +76,14 @@ def _fits(found: Any, kind: Kind) -> bool:
         return bool(types.is_timestamp(found) or types.is_date(found))
     value = found.value_type if types.is_dictionary(found) else found
     return bool(types.is_string(value) or types.is_large_string(value))
+
+
+def _series(column: Any, kind: Kind) -> Any:
+    import pandas as pd
+
+    values = _values(column, kind)
+    # By its type: pandas 3 would make texts of its own of Python's.
+    return pd.Series(values, dtype=values.dtype, copy=False)
 
 
 def _values(column: Any, kind: Kind) -> np.ndarray:

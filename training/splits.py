@@ -1,4 +1,4 @@
-"""Parts rows by time: those of the window, and among them those to fit on and the newest ones to compare on."""
+"""Parts rows by time: those of the window, those to fit on, and the newest ones to compare two models on."""
 
 from __future__ import annotations
 

@@ -5,6 +5,7 @@ import json
 import shutil
 from pathlib import Path
 
+import duckdb
 import pytest
 
 from infra.archives import sources
@@ -18,7 +19,15 @@ pytestmark = [pytest.mark.image, pytest.mark.xdist_group("image")]
 SPEC = load(["flights"])["flights"]
 
 
-def _train(folder: Path, image: Image, rows: list[str], run_id: str, champion: Path | None = None, **changes):  # noqa: F811
+def _train(
+    folder: Path,  # noqa: F811
+    image: Image,  # noqa: F811
+    rows: list[str],
+    run_id: str,
+    champion: Path | None = None,
+    accepted: Path | None = None,
+    **changes,
+):
     """Lay out a job as the platform does and run it to its end."""
     inputs = folder / f"inputs-{run_id}" / "input" / "data"
     files = {
@@ -28,6 +37,8 @@ def _train(folder: Path, image: Image, rows: list[str], run_id: str, champion: P
     code = {name: content.decode() for name, content in sources().items()}
     channels = {name: {"TrainingInputMode": "File"} for name in ("code", "spec", "data")}
     running.write(inputs, files)
+    if accepted:
+        shutil.copy(accepted, inputs / "data" / "accepted" / "flights" / "ab.parquet")
     if champion:
         channels["champion"] = {"TrainingInputMode": "File"}
         (inputs / "champion").mkdir()
@@ -63,12 +74,22 @@ def _train(folder: Path, image: Image, rows: list[str], run_id: str, champion: P
 
 @pytest.fixture(scope="module")
 def jobs(folder, image):  # noqa: F811
-    """A first job on half the seed, and a second one that is compared with it."""
+    """A first job on half the seed, and a second one that is compared with it.
+
+    The second one reads the seed as text and, as accepted data is, as Parquet too.
+    """
     rows = seed_file("flights").read_text().splitlines()
+    accepted = folder / "accepted.parquet"
+    numbers = [f.name for f in SPEC.features if f.type == "number"] + [SPEC.target]
+    chosen = ", ".join(f'CAST("{name}" AS DOUBLE) AS "{name}"' for name in numbers)
+    duckdb.sql(
+        f"COPY (SELECT * REPLACE (CAST(departure AS TIMESTAMP) AS departure, {chosen}), 'x' AS added FROM "
+        f"read_csv('{seed_file('flights')}', all_varchar=true)) TO '{accepted}' (FORMAT parquet)"
+    )
     first = _train(folder, image, rows[:3500], "12345678901234567e89")
     assert first.finish() == 0, first.text
     champion = pack(first.tree / "model", folder / "model.tar.gz")
-    second = _train(folder, image, rows, "22222222222222222222", champion)
+    second = _train(folder, image, rows, "22222222222222222222", champion, accepted)
     assert second.finish() == 0, second.text
     return first, second
 
@@ -126,6 +147,13 @@ def test_the_next_job_compares_with_the_model_of_the_one_before(jobs):
     assert evaluation["note"] == ""
     assert evaluation["champion_run_id"] == "12345678901234567e89"
     assert set(evaluation["champion"]) == set(evaluation["challenger"])
+
+
+def test_the_image_reads_parquet_and_counts_the_rows_it_has_as_text_once(jobs):
+    evaluation = _evaluation(jobs[1])
+    distinct = len(set(seed_file("flights").read_text().splitlines()[1:]))
+    assert evaluation["files"] == ["accepted/flights/ab.parquet", "accepted/flights/seed.csv"]
+    assert evaluation["rows"]["total"] == distinct
 
 
 def test_a_job_on_bad_data_fails_with_our_own_words(folder, image):  # noqa: F811

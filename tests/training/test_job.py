@@ -13,8 +13,10 @@ import pytest
 from inference.answering import Answerer
 from models.load import load as load_specs
 from models.load import seed_file
+from models.spec import Gate
 from tests.training.examples import declare, environment, evaluation, lines, pack, text
 from training import artifact
+from training.decision import decide
 from training.errors import ArtifactError
 from training.main import MAX_FAILURE_LENGTH, main
 
@@ -135,6 +137,40 @@ def test_too_few_fresh_rows_are_not_compared_on(tmp_path, champion):
     assert result["rows"]["holdout"] == 62
 
 
+def test_only_the_rows_of_the_window_are_trained_and_evaluated_on(tmp_path, capsys):
+    rows = lines(300)
+    window = {"holdout_min_rows": 20, "window": "100 rows"}
+    code, _ = _run(tmp_path, declare(training=window), [*rows, rows[0]])
+    said = capsys.readouterr().out
+    result = evaluation(tmp_path / "output" / "data")
+    assert code == 0
+    assert result["rows"] == {
+        "available": 300,
+        "total": 100,
+        "fitted": 80,
+        "holdout": 20,
+        "duplicates": 1,
+    }
+    assert result["window"] == {
+        "setting": "100 rows",
+        "from": rows[200].split(",")[0],
+        "to": rows[-1].split(",")[0],
+        "holdout_from": rows[280].split(",")[0],
+    }
+    assert f"200 rows before {result['window']['from']} left out (training.window: 100 rows)" in said
+
+
+def test_a_model_trained_in_a_window_is_the_one_trained_on_just_those_rows(tmp_path):
+    rules = {"holdout_min_rows": 20, "hyperparameters": {"max_iter": 10}}
+    rows = lines(300)
+    for name, given, window in (("cut", rows, "5 days"), ("short", rows[-120:], "all")):
+        code, _ = _run(tmp_path / name, declare(training=rules | {"window": window}), given)
+        assert code == 0
+    one, other = (evaluation(tmp_path / name / "output" / "data") for name in ("cut", "short"))
+    assert one["rows"]["total"] == other["rows"]["total"] == 120
+    assert one["challenger"] == other["challenger"]
+
+
 def _damage(folder):
     (folder / "model.tar.gz").write_bytes(b"no archive")
 
@@ -240,6 +276,54 @@ def test_a_failure_says_why_in_the_failure_file_and_on_the_last_line(tmp_path, c
     assert code == 1
     assert reason in written
     assert json.loads(_last(capsys)) == {"upkeep": "error", "error": written}
+
+
+def _relabelled(count, ones):
+    """Rows of which only those at some places have the label 1."""
+    return [f"{row.rpartition(',')[0]},{int(place in ones)}" for place, row in enumerate(lines(count))]
+
+
+DEGENERATE = {
+    "one row": (lines(1), "column late: the only row to train with has the label "),
+    "one row many times": (
+        lines(1) * 100,
+        "column late: the only row to train with (99 duplicates dropped) has the label ",
+    ),
+    "all rows of one instant": (
+        [f"2024-01-01,{row.partition(',')[2]}" for row in lines(60)],
+        "have the time 2024-01-01T00:00:00.000000; older rows to fit on",
+    ),
+    "one label": (_relabelled(500, ()), "the 500 rows to train with all have the label 0"),
+    "one label but once, among the old": (_relabelled(500, {9}), "to evaluate on all have the label 0"),
+    "one label but once, among the new": (_relabelled(500, {490}), "to fit on all have the label 0"),
+    "one label in 200": (
+        _relabelled(2000, range(0, 2000, 200)),
+        "column late: only 2 of the 400 rows to compare on have another label than 0, at least 10 are needed",
+    ),
+    "the other label in 200": (
+        _relabelled(2000, set(range(2000)) - set(range(0, 2000, 200))),
+        "only 2 of the 400 rows to compare on have another label than 1, at least 10 are needed",
+    ),
+    "few rows": (lines(40), "only 8 rows"),
+}
+
+
+@pytest.mark.parametrize("compared", [True, False], ids=["with a champion", "without a champion"])
+@pytest.mark.parametrize(("rows", "reason"), DEGENERATE.values(), ids=DEGENERATE.keys())
+def test_data_that_cannot_tell_good_from_bad_never_leads_to_a_release(
+    tmp_path, champion, rows, reason, compared
+):
+    """Whether the job fails or the gate refuses what it made: the reason is on record."""
+    code, _ = _run(tmp_path, declare(), rows, champion=champion if compared else None)
+    if code:
+        assert not list((tmp_path / "model").iterdir())  # nothing that could be registered
+        assert reason in (tmp_path / "output" / "failure").read_text()
+        return
+    verdict = decide(evaluation(tmp_path / "output" / "data"), Gate())
+    assert not verdict.promote
+    assert "not compared with the champion" in verdict.reason
+    if not compared or "newer than the champion" not in verdict.reason:
+        assert reason in verdict.reason
 
 
 def test_a_spec_of_another_model_is_refused(tmp_path):

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from models.spec import Training
 from training.errors import TrainingError
-from training.splits import split
+from training.splits import split, window_start
 
 RULES = Training(holdout_share=0.2, holdout_min_rows=5)
 
@@ -63,3 +63,28 @@ def test_no_row_held_out_is_as_old_as_one_fitted_on(minutes, share, known_minute
     if not result.note:
         assert len(times) - result.start >= 5
         assert known is None or times[result.start] > known
+
+
+MINUTES = st.lists(st.integers(0, 5000), min_size=1, max_size=60)
+
+
+@given(MINUTES, st.integers(1, 80))
+def test_a_window_of_rows_keeps_exactly_so_many_of_the_newest(minutes, count):
+    times = _times(minutes)
+    start = window_start(times, Training(window=f"{count} rows"))
+    assert len(times) - start == min(count, len(times))
+
+
+@given(MINUTES, st.integers(1, 4))
+def test_a_window_of_days_keeps_the_rows_later_than_so_many_days_before_the_newest(minutes, days):
+    times = _times(minutes)
+    start = window_start(times, Training(window=f"{days} days"))
+    late = times > times[-1] - np.timedelta64(days * 24 * 60, "m")
+    assert late[start:].all()
+    assert not late[:start].any()
+    assert start < len(times)
+
+
+@given(MINUTES)
+def test_without_a_window_all_rows_stay(minutes):
+    assert window_start(_times(minutes), Training()) == 0
