@@ -60,7 +60,7 @@ def run(settings: Settings) -> dict[str, Any]:
         spec = read_spec(settings)
         found = reading.read(settings.data, spec)
         table = found.since(splits.window_start(found.times, spec.training))
-        dropped = f" ({table.duplicates:,} duplicates dropped)" if table.duplicates else ""
+        dropped = f" (duplicate rows dropped: {table.duplicates:,})" if table.duplicates else ""
         evaluate.check_labels(table.labels, spec, f"train with{dropped}")
     with clock.phase("champion"):
         champion = _load_champion(settings.champion)

@@ -287,7 +287,7 @@ DEGENERATE = {
     "one row": (lines(1), "column late: the only row to train with has the label "),
     "one row many times": (
         lines(1) * 100,
-        "column late: the only row to train with (99 duplicates dropped) has the label ",
+        "column late: the only row to train with (duplicate rows dropped: 99) has the label ",
     ),
     "all rows of one instant": (
         [f"2024-01-01,{row.partition(',')[2]}" for row in lines(60)],
