@@ -9,8 +9,11 @@ import pytest
 from hypothesis import HealthCheck, settings
 from moto import mock_aws
 
-from tests.training.lambdas import ENVIRONMENT, Store
+from tests.training.lambdas import ENVIRONMENT, LEDGER, Clock, Store
+from training import clock as clocks
 from training import intake
+from training.aws import client
+from training.ledger.table import Ledger
 
 # How long an example takes says more about the machine's other work than about the code.
 settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -25,3 +28,18 @@ def store(monkeypatch):
     intake._rows_by_key.clear()
     with mock_aws():
         yield Store()
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """The time the code under test sees; it stands still until the test moves ``clock.at``."""
+    clock = Clock()
+    monkeypatch.setattr(clocks, "now", clock)
+    monkeypatch.setattr(clocks, "sleep", clock.sleep)
+    return clock
+
+
+@pytest.fixture
+def ledger(store, clock):
+    """The stack's ledger on moto."""
+    return Ledger(client("dynamodb"), LEDGER)

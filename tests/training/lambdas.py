@@ -10,6 +10,7 @@ from training.aws import client
 
 ACCOUNT, REGION, PREFIX = "123456789012", "us-east-1", "upkeep-test"
 DATA, ARTIFACTS = f"{PREFIX}-data-{ACCOUNT}", f"{PREFIX}-artifacts-{ACCOUNT}"
+LEDGER = f"{PREFIX}-ledger"
 ENVIRONMENT = {
     "AWS_ACCESS_KEY_ID": "test",
     "AWS_SECRET_ACCESS_KEY": "test",
@@ -17,6 +18,11 @@ ENVIRONMENT = {
     "DATA_BUCKET": DATA,
     "ARTIFACTS_BUCKET": ARTIFACTS,
     "PREFIX": PREFIX,
+    "LEDGER_TABLE": LEDGER,
+    "DISPATCH_QUEUE_URL": f"https://sqs.{REGION}.amazonaws.com/{ACCOUNT}/{PREFIX}-dispatch",
+    "INTAKE_QUEUE_URL": f"https://sqs.{REGION}.amazonaws.com/{ACCOUNT}/{PREFIX}-intake",
+    "ALERTS_TOPIC_ARN": f"arn:aws:sns:{REGION}:{ACCOUNT}:{PREFIX}-alerts",
+    "MAX_RECEIVES": "3",
     "APPROVAL": "gate",
     "POWERTOOLS_SERVICE_NAME": "anything",
 }
@@ -25,14 +31,47 @@ CONTEXT = SimpleNamespace(
 )
 
 
+def make_table(name: str = LEDGER) -> None:
+    """The ledger's table, with the keys the stack gives it."""
+    client("dynamodb").create_table(
+        TableName=name,
+        BillingMode="PAY_PER_REQUEST",
+        KeySchema=[
+            {"AttributeName": "pk", "KeyType": "HASH"},
+            {"AttributeName": "sk", "KeyType": "RANGE"},
+        ],
+        AttributeDefinitions=[
+            {"AttributeName": "pk", "AttributeType": "S"},
+            {"AttributeName": "sk", "AttributeType": "S"},
+        ],
+    )
+
+
+class Clock:
+    """A clock that goes when it is told to."""
+
+    def __init__(self, at: float = 1_700_000_000.0) -> None:
+        self.at = at
+
+    def __call__(self) -> float:
+        return self.at
+
+    def sleep(self, seconds: float) -> None:
+        self.at += seconds
+
+
 class Store:
-    """The two buckets, versioned as the stack makes them, behind the handlers' own client."""
+    """The two buckets, versioned as the stack makes them, the ledger's table, the queues and the topic."""
 
     def __init__(self) -> None:
         self.s3: Any = client("s3")
         for bucket in (DATA, ARTIFACTS):
             self.s3.create_bucket(Bucket=bucket)
             self.s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+        make_table()
+        for role in ("dispatch", "intake"):
+            client("sqs").create_queue(QueueName=f"{PREFIX}-{role}")
+        client("sns").create_topic(Name=f"{PREFIX}-alerts")
 
     def put(self, key: str, body: str | bytes, bucket: str = DATA) -> None:
         self.s3.put_object(Bucket=bucket, Key=key, Body=body.encode() if isinstance(body, str) else body)
