@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 DIGEST_LENGTH = 20
+ALL_ROWS = "all"
 
 
 @dataclass(frozen=True)
@@ -21,15 +22,17 @@ class Manifest:
     Attributes:
         bucket: Where all the files lie.
         keys: Sorted and without repetition.
+        window: Which of their rows count, as ``training.window`` has it.
     """
 
     bucket: str
     keys: tuple[str, ...]
+    window: str = ALL_ROWS
 
     @classmethod
-    def of(cls, bucket: str, keys: Iterable[str]) -> Manifest:
+    def of(cls, bucket: str, keys: Iterable[str], window: str = ALL_ROWS) -> Manifest:
         """The manifest of the given objects, in any order."""
-        return cls(bucket, tuple(sorted(set(keys))))
+        return cls(bucket, tuple(sorted(set(keys))), window)
 
     @property
     def body(self) -> str:
@@ -38,15 +41,21 @@ class Manifest:
 
     @property
     def run_id(self) -> str:
-        """First characters of the text's SHA-256: the same files give the same run; see also ``attempt``."""
-        return hashlib.sha256(self.body.encode()).hexdigest()[:DIGEST_LENGTH]
+        """First digits of a SHA-256: the same rows of the same files give the same; see also ``attempt``."""
+        return _digest(self._identity)
 
     def attempt(self, number: int) -> str:
         """Run id of the given attempt: names of executions and training jobs are never used twice."""
-        if number == 1:
-            return self.run_id
-        return hashlib.sha256(f"{self.body}\nattempt {number}".encode()).hexdigest()[:DIGEST_LENGTH]
+        return self.run_id if number == 1 else _digest(f"{self._identity}\nattempt {number}")
 
     def key(self, model: str) -> str:
         """Where the manifest itself is stored."""
         return f"manifests/{model}/{self.run_id}.json"
+
+    @property
+    def _identity(self) -> str:
+        return self.body if self.window == ALL_ROWS else f"{self.body}\nwindow {self.window}"
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:DIGEST_LENGTH]
