@@ -10,7 +10,8 @@ What it cannot see, by design, because refusing good data would be worse:
 * factors below ``unit_factor`` (5 by default: miles to kilometres is 1.6), and in files that differ much from
   the reference those up to about three times as large;
 * units with another zero (Fahrenheit to Celsius), because no single factor stands between them;
-* a column whose zero is arbitrary (``min`` is missing or below 0) becoming smaller: a cold day does the same;
+* a column whose zero is arbitrary (``min`` is missing or below 0) becoming smaller by less than the square of
+  ``unit_factor``: a frosty day does the same to a temperature;
 * columns with fewer than five different deciles in the file or the reference: mostly zero, or constant;
 * fewer than 100 numbers in the column, and a change in some of the rows only.
 
@@ -110,9 +111,9 @@ def unit_change(
         return None
     low, high = min(logs), max(logs)
     nearest = low if low > 0 else -high
-    if nearest < math.log(unit_factor) or high - low > math.log(MAX_SPREAD):
-        return None
-    if high < 0 and (feature.min is None or feature.min < 0):
+    arbitrary_zero = feature.min is None or feature.min < 0
+    least = unit_factor**2 if high < 0 and arbitrary_zero else unit_factor
+    if nearest < math.log(least) or high - low > math.log(MAX_SPREAD):
         return None
     factor = math.exp(sorted(logs)[len(logs) // 2])
     middle = len(deciles) // 2
