@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -20,17 +20,20 @@ _EXPECTED: dict[Kind, str] = {
 }
 
 
-def read(path: Path, name: str, kinds: Mapping[str, Kind]) -> Any:
+def read(path: Path, name: str, kinds: Mapping[str, Kind], nullable: Container[str] = ()) -> Any:
     """Read some columns; what else the file holds is not even loaded.
+
+    A column that the contract did not name when the file was accepted is in it as text, or not at all.
 
     Args:
         path: The file.
         name: What messages call it.
         kinds: What each column must hold, in the order wanted.
+        nullable: Columns that may be missing as a whole.
 
     Returns:
-        A pandas frame: numbers and booleans as float64, texts as objects with NaN for missing ones, times as
-        ``datetime64[us]`` in UTC.
+        A pandas frame: numbers and booleans as float64, times as ``datetime64[us]`` in UTC, texts as objects
+        with NaN for missing ones; also those texts that are to become something else.
 
     Raises:
         TrainingError: The file is no Parquet, or a column is missing or holds something else.
@@ -44,13 +47,18 @@ def read(path: Path, name: str, kinds: Mapping[str, Kind]) -> Any:
         with pq.ParquetFile(path) as file:
             found = file.schema_arrow
             missing = [column for column in kinds if column not in found.names]
-            if missing:
+            needed = [column for column in missing if column not in nullable]
+            if needed:
                 raise TrainingError(
-                    f"{name}: missing column {', '.join(missing)}; found {', '.join(found.names)}"
+                    f"{name}: missing column {', '.join(needed)}; found {', '.join(found.names)}"
                 )
             _check_types(found, name, kinds)
-            table = file.read(columns=list(kinds))
-        columns = {column: _series(table.column(column), kind) for column, kind in kinds.items()}
+            table = file.read(columns=[column for column in kinds if column not in missing])
+        absent = pa.chunked_array([pa.nulls(table.num_rows)])
+        columns = {
+            column: _series(absent if column in missing else table.column(column), kind)
+            for column, kind in kinds.items()
+        }
     except (pa.ArrowException, OSError) as error:
         raise TrainingError(f"{name}: not a readable Parquet file: {error}") from error
     return pd.DataFrame(columns, copy=False)
@@ -58,15 +66,20 @@ def read(path: Path, name: str, kinds: Mapping[str, Kind]) -> Any:
 
 def _check_types(schema: Any, name: str, kinds: Mapping[str, Kind]) -> None:
     for column, kind in kinds.items():
+        if column not in schema.names:
+            continue
         found = schema.field(column).type
         if not _fits(found, kind):
-            raise TrainingError(f"{name}: column {column}: found {found}, expected {_EXPECTED[kind]}")
+            raise TrainingError(
+                f"{name}: column {column}: found {found}, expected {_EXPECTED[kind]}; the file was accepted "
+                "under another contract"
+            )
 
 
 def _fits(found: Any, kind: Kind) -> bool:
     from pyarrow import types
 
-    if types.is_null(found):  # a column without any value
+    if types.is_null(found) or _is_text(found):  # a column without any value, or one to be parsed
         return True
     if kind == "number":
         return bool(types.is_floating(found) or types.is_integer(found) or types.is_decimal(found))
@@ -74,6 +87,12 @@ def _fits(found: Any, kind: Kind) -> bool:
         return bool(types.is_boolean(found))
     if kind == "time":
         return bool(types.is_timestamp(found) or types.is_date(found))
+    return False
+
+
+def _is_text(found: Any) -> bool:
+    from pyarrow import types
+
     value = found.value_type if types.is_dictionary(found) else found
     return bool(types.is_string(value) or types.is_large_string(value))
 
@@ -81,7 +100,7 @@ def _fits(found: Any, kind: Kind) -> bool:
 def _series(column: Any, kind: Kind) -> Any:
     import pandas as pd
 
-    values = _values(column, kind)
+    values = _values(column, "text" if _is_text(column.type) else kind)
     # By its type: pandas 3 would make texts of its own of Python's.
     return pd.Series(values, dtype=values.dtype, copy=False)
 

@@ -8,7 +8,7 @@ An empty cell is a missing value and nothing else is: NA and null are ordinary t
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -80,7 +80,13 @@ def read(folder: Path, spec: ModelSpec) -> Table:
 def _read_file(path: Path, folder: Path, spec: ModelSpec) -> Any:
     name = path.relative_to(folder).as_posix()
     kinds = _kinds(spec)
-    frame = parquet.read(path, name, kinds) if path.suffix == parquet.SUFFIX else _read_csv(path, name, kinds)
+    if path.suffix == parquet.SUFFIX:
+        frame = parquet.read(path, name, kinds, {f.name for f in spec.features if f.nullable})
+    else:
+        frame = _read_csv(path, name, kinds)
+    for column, kind in kinds.items():
+        if kind != "text" and frame[column].dtype == object:
+            frame[column] = _PARSERS[kind](frame[column], name)
     without_time = frame[spec.time_column].isna().to_numpy()
     if without_time.any():  # of a Parquet file; a CSV cell was named before
         raise TrainingError(
@@ -121,18 +127,25 @@ def _read_csv(path: Path, name: str, kinds: Mapping[str, Kind]) -> Any:
         raise TrainingError(f"{name}: not UTF-8 text: {error}") from error
     except ValueError as error:
         raise TrainingError(_diagnosis(path, name, kinds) or f"{name}: {error}") from error
-    frame = frame[list(kinds)]
-    for column, kind in kinds.items():
-        if kind == "boolean":
-            frame[column] = _booleans(frame[column], name)
-        elif kind == "time":
-            frame[column] = _times(frame[column], name)
-    return frame
+    return frame[list(kinds)]
 
 
 def _exact_floats(version: str) -> dict[str, Any]:
     """Make pandas read numbers as Python does, to the last bit; from version 3 on it does so by itself."""
     return {"float_precision": "round_trip"} if int(version.partition(".")[0]) < 3 else {}
+
+
+def _numbers(series: Any, name: str) -> Any:
+    numbers = series.map(_number).astype("float64")
+    _refuse(numbers.isna() & series.notna(), series, name, "a number")
+    return numbers
+
+
+def _number(cell: object) -> float:
+    try:
+        return float(str(cell))
+    except ValueError:
+        return np.nan
 
 
 def _booleans(series: Any, name: str) -> Any:
@@ -152,6 +165,13 @@ def _times(series: Any, name: str) -> Any:
     times = pd.to_datetime(series, format="ISO8601", utc=True, errors="coerce")
     _refuse(times.isna(), series, name, "a time such as 2013-01-31T06:15:00")
     return times.dt.tz_localize(None).astype("datetime64[us]")
+
+
+_PARSERS: dict[Kind, Callable[[Any, str], Any]] = {
+    "number": _numbers,
+    "boolean": _booleans,
+    "time": _times,
+}
 
 
 def _refuse(wrong: Any, series: Any, name: str, expected: str) -> None:

@@ -231,6 +231,8 @@ def test_what_is_missing_is_missing_the_same_way_in_every_type(tmp_path):
         {"kind": pa.array(["a", "b"]).dictionary_encode()},
         {"kind": pa.array(["a", "b"], pa.large_string())},
         {"place": pa.array(["x", None]).dictionary_encode()},
+        {"size": pa.array(["1.0", None]), "heavy": pa.array(["true", "0"])},  # declared after it was accepted
+        {"at": pa.array(["2024-01-01", "2024-01-02T01:00:00+01:00"])},
     ],
 )
 def test_other_types_that_lose_nothing_mean_the_same(tmp_path, column):
@@ -243,10 +245,12 @@ def test_other_types_that_lose_nothing_mean_the_same(tmp_path, column):
 @pytest.mark.parametrize(
     ("columns", "message"),
     [
-        (_columns(size=pa.array(["1", "2"])), "a.parquet: column size: found string, expected numbers"),
+        (_columns(size=pa.array(["1", "far"])), "column size: row 2: found 'far', expected a number"),
+        (_columns(heavy=pa.array(["yes", "0"])), "column heavy: row 1: found 'yes', expected true or false"),
+        (_columns(size=pa.array([True, False])), "a.parquet: column size: found bool, expected numbers"),
         (_columns(kind=pa.array([1, 2])), "a.parquet: column kind: found int64, expected texts"),
         (_columns(heavy=pa.array([1, 0])), "column heavy: found int64, expected true and false"),
-        (_columns(at=pa.array(["x", "y"])), "column at: found string, expected points in time"),
+        (_columns(at=pa.array(["x", "y"])), "column at: row 1: found 'x', expected a time such as"),
         (_columns(size=pa.array([[1.0], [2.0]])), "column size: found list<"),
         (_columns(late=pa.array([1.0, None])), "column late: row 2: nothing found, expected a label"),
         (
@@ -254,14 +258,33 @@ def test_other_types_that_lose_nothing_mean_the_same(tmp_path, column):
             "column at: row 1: found nothing, expected a time",
         ),
         (
-            {k: v for k, v in _columns(sise=pa.array([1, 2])).items() if k != "size"},
-            "a.parquet: missing column size; found at, kind, place, heavy, late, sise",
+            {k: v for k, v in _columns(heafy=pa.array([1, 2])).items() if k not in ("heavy", "size")},
+            "a.parquet: missing column heavy; found at, kind, place, late, heafy",
         ),
         ({k: v[:0] for k, v in _columns().items()}, "not one row of data"),
     ],
 )
 def test_a_parquet_file_that_does_not_fit_is_named_with_its_column(tmp_path, columns, message):
     assert message in _error(_write_table(tmp_path, **columns))
+
+
+def test_a_feature_that_is_younger_than_the_file_is_missing_in_it_when_it_may_be(tmp_path):
+    columns = {name: column for name, column in _columns().items() if name not in ("place", "size")}
+    features = {
+        "kind": {"type": "category"},
+        "place": {"type": "category", "nullable": True},
+        "size": {"type": "number", "nullable": True},
+        "heavy": {"type": "boolean"},
+    }
+    _write_table(tmp_path, name="old", **columns)
+    _write_table(
+        tmp_path, name="young", **_columns(at=pa.array(np.array(["2024-01-03"] * 2, "datetime64[us]")))
+    )
+    table = read(tmp_path, declare(features=features))
+    assert table.frame["place"].isna().tolist() == [True, True, False, True]
+    assert table.frame["size"].isna().tolist() == [True, True, False, True]
+    features["size"]["nullable"] = False
+    assert "old.parquet: missing column" in _error(tmp_path, declare(features=features))
 
 
 @pytest.mark.parametrize("keep", [0, 3, 4, 60, -1, -9])
