@@ -11,6 +11,7 @@ import pulumi_aws as aws
 
 from infra.naming import VARIANT, Names
 from models.spec import ModelSpec
+from monitoring import metrics
 
 PERIOD_SECONDS = 300
 RUNBOOK = "docs/how-to/alarms.md"
@@ -32,6 +33,8 @@ class Alarm:
         threshold: Reached or passed, the alarm goes off.
         periods: For so many periods in a row.
         missing: What no data means. Most metrics here exist only while something happens, so silence is fine.
+        notify: Whether the topic is told. False where the function that counts has told it already, with the
+            names and the reasons: one thing that happened is one message.
     """
 
     key: str
@@ -44,6 +47,7 @@ class Alarm:
     threshold: float = 1
     periods: int = 1
     missing: str = "notBreaching"
+    notify: bool = True
 
 
 def endpoint_alarms(endpoint: str, spec: ModelSpec) -> list[Alarm]:
@@ -117,10 +121,43 @@ def function_alarm(function: str, role: str) -> Alarm:
     )
 
 
-def dead_letters_alarm(queue: str) -> Alarm:
+def intake_alarms(prefix: str, model: str) -> list[Alarm]:
+    """What the intake and the dispatcher found out about a model's data."""
+    about: dict[str, Any] = {
+        "namespace": metrics.NAMESPACE,
+        "dimensions": {metrics.STACK: prefix, metrics.MODEL: model},
+    }
+    return [
+        Alarm(
+            key="quarantine",
+            description=f"A delivery for {model} holds files that were refused",
+            section="quarantine",
+            metric=metrics.DELIVERIES_QUARANTINED,
+            notify=False,
+            **about,
+        ),
+        Alarm(
+            key="delivery-overdue",
+            description=f"A delivery for {model} lacks its manifest, or files that the manifest lists",
+            section="overdue-deliveries",
+            metric=metrics.DELIVERIES_OVERDUE,
+            **about,
+        ),
+        Alarm(
+            key="held",
+            description=f"New data for {model} waits: a limit of the model spec holds its training back",
+            section="held-trainings",
+            metric=metrics.TRAININGS_HELD,
+            notify=False,
+            **about,
+        ),
+    ]
+
+
+def dead_letters_alarm(queue: str, key: str = "dead-letters") -> Alarm:
     """Events that were given up."""
     return Alarm(
-        key="dead-letters",
+        key=key,
         description=f"{queue} holds events that could not be worked on",
         section="dead-letters",
         namespace="AWS/SQS",
@@ -182,7 +219,7 @@ class Alarms(pulumi.ComponentResource):
             threshold=alarm.threshold,
             treat_missing_data=alarm.missing,
             actions_enabled=True,
-            alarm_actions=[args.topic_arn],
-            ok_actions=[args.topic_arn],
+            alarm_actions=[args.topic_arn] if alarm.notify else [],
+            ok_actions=[args.topic_arn] if alarm.notify else [],
             opts=pulumi.ResourceOptions(parent=self),
         )

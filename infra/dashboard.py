@@ -12,6 +12,7 @@ import pulumi_aws as aws
 
 from infra.alarms import PERIOD_SECONDS
 from infra.naming import VARIANT, Names
+from infra.queues import WorkQueue
 from models.spec import ModelSpec
 from monitoring import metrics
 
@@ -32,24 +33,22 @@ class DashboardArgs:
         specs: The models.
         functions: Names of the Lambda functions.
         alarm_arns: All alarms of the stack.
-        queue: Name of the intake queue.
-        dead_letters: Name of the dead-letter queue.
+        queues: The queues that functions work off.
     """
 
     names: Names
     specs: Mapping[str, ModelSpec]
     functions: Sequence[str]
     alarm_arns: Sequence[pulumi.Input[str]]
-    queue: str
-    dead_letters: str
+    queues: Sequence[WorkQueue]
 
 
 def dashboard_body(args: DashboardArgs, alarm_arns: Sequence[str]) -> dict[str, Any]:
     """The body of the dashboard."""
     rows: list[list[Widget]] = [
         [_text(args), _alarms(alarm_arns)],
-        [_intake(args), _functions(args)],
-        *(_model_row(args, spec) for spec in args.specs.values()),
+        [_queues(args), _functions(args)],
+        *(row for spec in args.specs.values() for row in (_data_row(args, spec), _model_row(args, spec))),
     ]
     widgets: list[Widget] = []
     top = 0
@@ -95,22 +94,14 @@ def _metric(args: DashboardArgs, title: str, lines: list[list[Any]], **more: Any
     return {"type": "metric", "properties": properties | more}
 
 
-def _intake(args: DashboardArgs) -> Widget:
+def _queues(args: DashboardArgs) -> Widget:
     visible = "ApproximateNumberOfMessagesVisible"
     lines: list[list[Any]] = [
-        ["AWS/SQS", visible, "QueueName", args.queue, {"stat": "Maximum", "label": "waiting"}],
-        ["AWS/SQS", visible, "QueueName", args.dead_letters, {"stat": "Maximum", "label": "given up"}],
+        ["AWS/SQS", visible, "QueueName", name, {"stat": "Maximum", "label": f"{queue.queue_name}: {words}"}]
+        for queue in args.queues
+        for name, words in ((queue.queue_name, "waiting"), (queue.dead_letters.queue_name, "given up"))
     ]
-    for model in args.specs:
-        own = [metrics.STACK, args.names.prefix, metrics.MODEL, model]
-        lines += [
-            [metrics.NAMESPACE, name, *own, {"stat": "Sum", "label": f"{model}: {label}"}]
-            for name, label in (
-                (metrics.FILES_ACCEPTED, "accepted"),
-                (metrics.FILES_QUARANTINED, "quarantined"),
-            )
-        ]
-    return _metric(args, "Files", lines)
+    return _metric(args, "Queues", lines)
 
 
 def _functions(args: DashboardArgs) -> Widget:
@@ -120,6 +111,34 @@ def _functions(args: DashboardArgs) -> Widget:
         for metric in ("Invocations", "Errors")
     ]
     return _metric(args, "Functions", calls)
+
+
+def _data_row(args: DashboardArgs, spec: ModelSpec) -> list[Widget]:
+    """What arrived, what was refused, and what the trainings cost that came of it."""
+    return [
+        _own(args, spec, "files", {metrics.FILES_ACCEPTED: "accepted", metrics.FILES_QUARANTINED: "refused"}),
+        _own(args, spec, "rows", {metrics.ROWS_ACCEPTED: "accepted", metrics.ROWS_DROPPED: "left out"}),
+        _own(
+            args,
+            spec,
+            "deliveries and trainings",
+            {
+                metrics.DELIVERIES_QUARANTINED: "deliveries with refused files",
+                metrics.DELIVERIES_OVERDUE: "overdue deliveries",
+                metrics.TRAININGS_HELD: "trainings held back",
+            },
+        ),
+        _own(args, spec, "spend on trainings (USD)", {metrics.TRAINING_SPEND: "spent"}),
+    ]
+
+
+def _own(args: DashboardArgs, spec: ModelSpec, title: str, names: Mapping[str, str]) -> Widget:
+    """Sums of the model's own metrics."""
+    own = [metrics.STACK, args.names.prefix, metrics.MODEL, spec.name]
+    lines: list[list[Any]] = [
+        [metrics.NAMESPACE, name, *own, {"stat": "Sum", "label": label}] for name, label in names.items()
+    ]
+    return _metric(args, f"{spec.name}: {title}", lines)
 
 
 def _model_row(args: DashboardArgs, spec: ModelSpec) -> list[Widget]:

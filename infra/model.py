@@ -13,6 +13,7 @@ training can be repaired and repeated: the repaired job has another name than th
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -20,6 +21,7 @@ import pulumi
 import pulumi_aws as aws
 
 from infra import jobs
+from infra.ledger import PARTITION, SORT, Ledger
 from infra.model_role import model_permissions
 from infra.naming import VARIANT, Names
 from infra.permissions import service_role
@@ -53,6 +55,7 @@ class ModelArgs:
         seed: Its first training file.
         image: Container that trains and serves.
         storage: Key and buckets.
+        ledger: Where the seed is written down as accepted data.
         code_key: Key of the code archive in the artifacts bucket.
         code_digest: Digest of that code.
         code: The uploaded archive; the seed's training waits for it.
@@ -64,6 +67,7 @@ class ModelArgs:
     seed: Seed
     image: str
     storage: Storage
+    ledger: Ledger
     code_key: str
     code_digest: str
     code: pulumi.Resource
@@ -110,6 +114,7 @@ class Model(pulumi.ComponentResource):
             pulumi.ResourceOptions(parent=self),
         )
         objects = self._upload()
+        self._record_seed()
         self.job = self._train_seed([*objects, policy, args.code])
         self.served = self._serve(policy)
         self.role_arn = self.role.arn
@@ -134,6 +139,21 @@ class Model(pulumi.ComponentResource):
             "seed", data, self._seed_key, args.seed.content.decode(), "text/csv", args.seed.facts
         )
         return [spec, seed, self._object("manifest", data, self._manifest_key, listed.body)]
+
+    def _record_seed(self) -> None:
+        """Later trainings find the seed in the ledger, like every other data.
+
+        What people make of the record, say by forgetting rows, is theirs; another seed is another record.
+        """
+        ledger, seed = self._args.ledger.resource, self._args.seed
+        aws.dynamodb.TableItem(
+            f"{self._name}-seed-record-{seed.sha256[:8]}",
+            table_name=ledger.name,
+            hash_key=PARTITION,
+            range_key=SORT,
+            item=json.dumps(seed.record(self._args.spec), sort_keys=True),
+            opts=pulumi.ResourceOptions(parent=self, ignore_changes=["item"]),
+        )
 
     def _object(
         self,
@@ -248,7 +268,7 @@ class Model(pulumi.ComponentResource):
 
 
 def _digest(args: ModelArgs) -> str:
-    parts = (args.code_digest, args.spec.digest(), hashlib.sha256(args.seed.content).hexdigest())
+    parts = (args.code_digest, args.spec.digest(), args.seed.sha256)
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 

@@ -20,6 +20,8 @@ MAX_FUNCTION = 64
 MAX_STATE_MACHINE = 80
 # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-queues.html
 MAX_QUEUE = 80
+# https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_CreateTable.html
+MAX_TABLE = 255
 # https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutRule.html
 MAX_RULE = 64
 # https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html

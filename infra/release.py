@@ -14,6 +14,7 @@ from infra.alerts import Alerts
 from infra.machine import StateMachine, StateMachineArgs
 from infra.naming import MAX_RULE, Names, shorten
 from infra.permissions import Permission, pass_role, service_role
+from infra.queues import DeadLetters, DeadLettersArgs
 from infra.release_plan import ReleasePlan
 from infra.release_states import release_definition
 from models.spec import ModelSpec
@@ -49,9 +50,11 @@ class ReleaseMachine(pulumi.ComponentResource):
 
     Attributes:
         arn: For alarms, the dashboard and people.
+        dead_letters: Approvals that could not start a release.
     """
 
     arn: pulumi.Output[str]
+    dead_letters: DeadLetters
 
     def __init__(self, name: str, args: ReleaseArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("upkeep:release:ReleaseMachine", name, {}, opts)
@@ -85,9 +88,15 @@ class ReleaseMachine(pulumi.ComponentResource):
     def _start_on_approval(self, name: str, args: ReleaseArgs) -> None:
         child = pulumi.ResourceOptions(parent=self)
         group = args.names.model(args.spec.name).base
+        rule_name = shorten(f"{group}-approved", MAX_RULE)
+        self.dead_letters = DeadLetters(
+            f"{name}-dead",
+            DeadLettersArgs(names=args.names, queue=f"{group}-approved-dead", rules=[rule_name]),
+            child,
+        )
         rule = aws.cloudwatch.EventRule(
             f"{name}-approved-rule",
-            name=shorten(f"{group}-approved", MAX_RULE),
+            name=rule_name,
             description=f"An approved version of {args.spec.name} is released",
             event_pattern=json.dumps(approval_pattern(group)),
             opts=child,
@@ -106,7 +115,8 @@ class ReleaseMachine(pulumi.ComponentResource):
             target_id="release",
             arn=self.arn,
             role_arn=role.arn,
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[policy]),
+            dead_letter_config=aws.cloudwatch.EventTargetDeadLetterConfigArgs(arn=self.dead_letters.arn),
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[policy, self.dead_letters.policy]),
         )
 
 

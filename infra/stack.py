@@ -10,22 +10,28 @@ import pulumi
 import pulumi_aws as aws
 
 from infra import archives, settings
+from infra import dispatch as dispatch_module
+from infra import intake as intake_module
 from infra.alarms import (
     Alarms,
     AlarmsArgs,
     dead_letters_alarm,
     endpoint_alarms,
     function_alarm,
+    intake_alarms,
     machine_alarms,
 )
 from infra.alerts import Alerts, AlertsArgs
 from infra.archives import Archives, TrainingCode, TrainingCodeArgs
 from infra.dashboard import Dashboard, DashboardArgs
+from infra.dispatch import Dispatch, DispatchArgs, ended_rules, sweep_rule
 from infra.functions import LambdaFunction
-from infra.intake import Intake, IntakeArgs
+from infra.intake import Intake, IntakeArgs, arrivals_rule
 from infra.judging import judge_function, verify_function
+from infra.ledger import Ledger, LedgerArgs
 from infra.model import Model, ModelArgs
 from infra.naming import Names
+from infra.queues import WorkQueue, WorkQueueArgs
 from infra.release import ReleaseArgs, ReleaseMachine
 from infra.retrain import RetrainArgs, RetrainMachine
 from infra.settings import Settings
@@ -47,6 +53,9 @@ class Stack:
     alerts_topic_arn: pulumi.Output[str]
     intake_queue_url: pulumi.Output[str]
     intake_dead_letters_url: pulumi.Output[str]
+    dispatch_queue_url: pulumi.Output[str]
+    dispatch_dead_letters_url: pulumi.Output[str]
+    ledger_table: pulumi.Output[str]
     dashboard_name: str
     dashboard_url: str
     models: Mapping[str, Mapping[str, Any]]
@@ -61,6 +70,7 @@ class _Shared:
     image: str
     archives: Archives
     storage: Storage
+    ledger: Ledger
     alerts: Alerts
     code: TrainingCode
     judge: LambdaFunction
@@ -81,24 +91,50 @@ def build() -> Stack:
         partition=aws.get_partition().partition,
     )
     shared = _build_shared(config, names)
+    intake_queue, dispatch_queue = _build_queues(config, names)
     intake = Intake(
         "intake",
         IntakeArgs(
             names=names,
             storage=shared.storage,
+            ledger=shared.ledger,
+            queue=intake_queue,
+            dispatch_queue=dispatch_queue,
+            archive=shared.archives.functions,
+            log_retention_days=config.log_retention_days,
+        ),
+    )
+    dispatch = Dispatch(
+        "dispatch",
+        DispatchArgs(
+            names=names,
+            storage=shared.storage,
+            ledger=shared.ledger,
+            alerts=shared.alerts,
+            queue=dispatch_queue,
+            intake_queue=intake_queue,
             archive=shared.archives.functions,
             models=list(config.specs),
             log_retention_days=config.log_retention_days,
         ),
     )
-    functions = {"intake": intake.function, "judge": shared.judge, "release": shared.verify}
+    functions = {
+        "intake": intake.function,
+        "dispatch": dispatch.function,
+        "judge": shared.judge,
+        "release": shared.verify,
+    }
     watched = [function_alarm(function.function_name, role) for role, function in functions.items()]
     alarms = Alarms(
         "stack",
         AlarmsArgs(
             names=names,
             prefix=names.prefix,
-            alarms=[dead_letters_alarm(intake.dead_letters_name), *watched],
+            alarms=[
+                dead_letters_alarm(intake_queue.dead_letters.queue_name),
+                dead_letters_alarm(dispatch_queue.dead_letters.queue_name, "dispatch-dead-letters"),
+                *watched,
+            ],
             topic_arn=shared.alerts.topic_arn,
         ),
     )
@@ -113,8 +149,7 @@ def build() -> Stack:
             specs=config.specs,
             functions=[function.function_name for function in functions.values()],
             alarm_arns=[*alarms.arns, *model_alarms],
-            queue=intake.queue_name,
-            dead_letters=intake.dead_letters_name,
+            queues=[intake_queue, dispatch_queue],
         ),
     )
     return Stack(
@@ -122,12 +157,37 @@ def build() -> Stack:
         data_bucket=shared.storage.data,
         artifacts_bucket=shared.storage.artifacts,
         alerts_topic_arn=shared.alerts.topic_arn,
-        intake_queue_url=intake.queue_url,
-        intake_dead_letters_url=intake.dead_letters_url,
+        intake_queue_url=intake_queue.url,
+        intake_dead_letters_url=intake_queue.dead_letters.url,
+        dispatch_queue_url=dispatch_queue.url,
+        dispatch_dead_letters_url=dispatch_queue.dead_letters.url,
+        ledger_table=shared.ledger.table,
         dashboard_name=dashboard.dashboard_name,
         dashboard_url=dashboard.url,
         models=models,
     )
+
+
+def _build_queues(config: Settings, names: Names) -> tuple[WorkQueue, WorkQueue]:
+    """The two queues, before the functions: each of these sends to the other's."""
+    waiting = {
+        "intake": WorkQueueArgs(
+            names=names,
+            role="intake",
+            rules=[arrivals_rule(names)],
+            timeout_seconds=intake_module.TIMEOUT_SECONDS,
+            max_receives=intake_module.MAX_RECEIVES,
+        ),
+        "dispatch": WorkQueueArgs(
+            names=names,
+            role="dispatch",
+            rules=[*ended_rules(names, list(config.specs)), sweep_rule(names)],
+            timeout_seconds=dispatch_module.TIMEOUT_SECONDS,
+            max_receives=dispatch_module.MAX_RECEIVES,
+        ),
+    }
+    intake, dispatch = (WorkQueue(role, args) for role, args in waiting.items())
+    return intake, dispatch
 
 
 def _build_shared(config: Settings, names: Names) -> _Shared:
@@ -151,6 +211,7 @@ def _build_shared(config: Settings, names: Names) -> _Shared:
         image=image.registry_path,
         archives=built,
         storage=storage,
+        ledger=Ledger("ledger", LedgerArgs(names=names, key_arn=storage.key_arn, protect=config.protect)),
         alerts=alerts,
         code=TrainingCode("code", TrainingCodeArgs(bucket=storage.artifacts, archives=built)),
         judge=judge_function(names, storage, built.functions, config.approval, config.log_retention_days),
@@ -168,6 +229,7 @@ def _build_model(shared: _Shared, spec: ModelSpec) -> tuple[dict[str, Any], Alar
             seed=config.seeds[spec.name],
             image=shared.image,
             storage=shared.storage,
+            ledger=shared.ledger,
             code_key=shared.code.key,
             code_digest=shared.archives.digest,
             code=shared.code.object,
@@ -212,6 +274,8 @@ def _build_model(shared: _Shared, spec: ModelSpec) -> tuple[dict[str, Any], Alar
                 *endpoint_alarms(own.base, spec),
                 *machine_alarms("retrain", f"Retraining {spec.name}", retrain.arn),
                 *machine_alarms("release", f"Releasing {spec.name}", release.arn),
+                dead_letters_alarm(release.dead_letters.queue_name, "approved-dead-letters"),
+                *intake_alarms(names.prefix, spec.name),
             ],
             topic_arn=shared.alerts.topic_arn,
         ),

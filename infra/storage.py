@@ -48,7 +48,7 @@ class StorageArgs:
     Attributes:
         names: Names of the stack.
         version_retention_days: How long replaced and deleted objects can be brought back.
-        quarantine_retention_days: How long refused files are kept.
+        quarantine_retention_days: How long refused files, and refused rows of accepted files, are kept.
         capture_retention_days: How long recorded requests are kept.
         force_destroy: Whether a teardown deletes buckets that hold objects.
         protect: Whether the data bucket and the key refuse to be deleted.
@@ -86,6 +86,7 @@ class Storage(pulumi.ComponentResource):
             "data",
             rules=[
                 _expire("quarantine", "quarantine/", args.quarantine_retention_days),
+                _expire("rejected", "rejected/", args.quarantine_retention_days),
                 _expire("capture", "capture/", args.capture_retention_days),
             ],
         )
@@ -118,9 +119,9 @@ class Storage(pulumi.ComponentResource):
         """Create and replace objects."""
         return self._objects(sid, bucket, patterns, ["s3:PutObject"])
 
-    def remove(self, sid: str, bucket: str, *patterns: str) -> Permission:
-        """Delete objects; their versions stay until they expire."""
-        return self._objects(sid, bucket, patterns, ["s3:DeleteObject"])
+    def remove_versions(self, sid: str, bucket: str, *patterns: str) -> Permission:
+        """Delete exact versions for good; nothing can be hidden behind a delete marker with this."""
+        return self._objects(sid, bucket, patterns, ["s3:DeleteObjectVersion"])
 
     def browse(self, sid: str, bucket: str, *prefixes: str, tell_missing: bool = False) -> Permission:
         """List keys below prefixes.
@@ -140,6 +141,16 @@ class Storage(pulumi.ComponentResource):
             actions=["s3:ListBucket"],
             resources=[names.bucket_arn(names.bucket(bucket))],
             conditions={operator: {"s3:prefix": [f"{prefix}*" for prefix in prefixes]}},
+        )
+
+    def browse_versions(self, sid: str, bucket: str, *prefixes: str) -> Permission:
+        """List the versions of keys below prefixes, replaced and deleted ones too."""
+        names = self._args.names
+        return Permission(
+            sid=sid,
+            actions=["s3:ListBucketVersions"],
+            resources=[names.bucket_arn(names.bucket(bucket))],
+            conditions={"StringLike": {"s3:prefix": [f"{prefix}*" for prefix in prefixes]}},
         )
 
     def decrypt(self) -> Permission:

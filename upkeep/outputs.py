@@ -45,6 +45,9 @@ class StackOutputs:
     alerts_topic_arn: str = ""
     intake_queue_url: str = ""
     intake_dead_letters_url: str = ""
+    dispatch_queue_url: str = ""
+    dispatch_dead_letters_url: str = ""
+    ledger_table: str = ""
     dashboard_name: str = ""
     dashboard_url: str = ""
     raw: Mapping[str, Any] = field(default_factory=dict)

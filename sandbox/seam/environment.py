@@ -23,6 +23,7 @@ SERVICES = (
     "events",
     "scheduler",
     "states",
+    "dynamodb",
 )
 
 

@@ -15,7 +15,8 @@ ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "docs" / "reference"
 # Role of the program -> what people call it.
 ROLES = {
-    "intake-intake": "Lambda `upkeep-<stack>-intake`",
+    "intake": "Lambda `upkeep-<stack>-intake`",
+    "dispatch": "Lambda `upkeep-<stack>-dispatch`",
     "judge": "Lambda `upkeep-<stack>-judge`",
     "release": "Lambda `upkeep-<stack>-release`",
     "flights": "Training and serving of a model",

@@ -4,11 +4,21 @@ from tests.infra.mocks import ACCOUNT, standard
 
 EXPECTED = {
     "aws:s3/bucket:Bucket": ("bucket", [f"upkeep-test-{r}-{ACCOUNT}" for r in ("artifacts", "data", "logs")]),
-    "aws:sqs/queue:Queue": ("name", ["upkeep-test-intake", "upkeep-test-intake-dead"]),
+    "aws:sqs/queue:Queue": (
+        "name",
+        [
+            "upkeep-test-dispatch",
+            "upkeep-test-dispatch-dead",
+            "upkeep-test-flights-approved-dead",
+            "upkeep-test-intake",
+            "upkeep-test-intake-dead",
+        ],
+    ),
+    "aws:dynamodb/table:Table": ("name", ["upkeep-test-ledger"]),
     "aws:sns/topic:Topic": ("name", ["upkeep-test-alerts"]),
     "aws:lambda/function:Function": (
         "name",
-        ["upkeep-test-intake", "upkeep-test-judge", "upkeep-test-release"],
+        ["upkeep-test-dispatch", "upkeep-test-intake", "upkeep-test-judge", "upkeep-test-release"],
     ),
     "aws:sfn/stateMachine:StateMachine": (
         "name",

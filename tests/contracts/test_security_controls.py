@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from infra.permissions import RESOURCELESS, SILENT, TELLS_THE_ACCOUNT
-from tests.infra.mocks import ACCOUNT, IMAGE, Resource, standard
+from tests.infra.mocks import ACCOUNT, IMAGE, Resource, deploy, standard
 
 BUCKETS = ("storage-data", "storage-artifacts", "storage-logs")
 # The policies that are attached to resources, and the input that holds them.
@@ -167,10 +167,29 @@ def test_eventbridge_3_no_custom_bus_without_a_policy() -> None:
     assert not [r for r in standard().of("EventRule") if "eventBusName" in r.inputs]
 
 
+# What these two count has been told to the same topic by the function that counts it, with names and reasons.
+# An action would add two messages without either to each of its messages.
+WITHOUT_ACTION = {"flights-quarantine", "flights-held"}
+
+
 def test_cloudwatch_15_and_17_alarms_have_actions_that_are_switched_on() -> None:
     for alarm in standard().of("MetricAlarm"):
         assert alarm["actionsEnabled"] is True
-        assert alarm["alarmActions"]
+        assert bool(alarm["alarmActions"]) is (alarm.name not in WITHOUT_ACTION)
+
+
+def test_dynamodb_1_tables_scale_with_demand() -> None:
+    assert {t["billingMode"] for t in standard().of("aws:dynamodb/table:Table")} == {"PAY_PER_REQUEST"}
+
+
+def test_dynamodb_2_tables_have_point_in_time_recovery() -> None:
+    assert all(t["pointInTimeRecovery"]["enabled"] is True for t in standard().of("aws:dynamodb/table:Table"))
+
+
+def test_dynamodb_6_tables_of_a_protected_stack_have_deletion_protection() -> None:
+    # A stack that is not protected is one that can be torn down.
+    protected = deploy({"protect": True}).of("aws:dynamodb/table:Table")
+    assert [t["deletionProtectionEnabled"] for t in protected] == [True]
 
 
 def test_cloudwatch_16_log_groups_are_kept_for_a_set_time() -> None:

@@ -4,10 +4,15 @@ from pathlib import Path
 import pytest
 
 from infra.alarms import RUNBOOK
+from monitoring import metrics
 from tests.infra.mocks import ACCOUNT, REGION, deploy, standard
 
 ROOT = Path(__file__).parents[2]
 TOPIC = f"arn:aws:sns:{REGION}:{ACCOUNT}:upkeep-test-alerts"
+
+
+# What the dispatcher has told people already, once per delivery or hold, with names and reasons.
+TOLD_OTHERWISE = {"flights-quarantine", "flights-held"}
 
 
 @pytest.mark.parametrize("alarm", standard().of("MetricAlarm"), ids=lambda alarm: alarm.name)
@@ -15,8 +20,9 @@ def test_every_alarm_names_its_resource_what_silence_means_and_where_help_is(ala
     assert alarm["dimensions"], "without dimensions an alarm watches nothing"
     assert alarm["treatMissingData"] in ("notBreaching", "ignore", "breaching")
     assert f"{RUNBOOK}#" in alarm["alarmDescription"]
-    assert alarm["alarmActions"] == [TOPIC]
-    assert alarm["okActions"] == [TOPIC]
+    told = [] if alarm.name in TOLD_OTHERWISE else [TOPIC]
+    assert alarm["alarmActions"] == told
+    assert alarm["okActions"] == told
 
 
 def test_the_runbook_has_the_heading_each_alarm_points_to() -> None:
@@ -47,6 +53,9 @@ def test_everything_that_can_fail_silently_has_an_alarm() -> None:
         ("AWS/States", "ExecutionsTimedOut"),
         ("AWS/Lambda", "Errors"),
         ("AWS/SQS", "ApproximateNumberOfMessagesVisible"),
+        ("Upkeep", "DeliveriesQuarantined"),
+        ("Upkeep", "DeliveriesOverdue"),
+        ("Upkeep", "TrainingsHeld"),
     }
     functions = {f["name"] for f in standard().of("aws:lambda/function:Function")}
     alarmed = {
@@ -55,6 +64,18 @@ def test_everything_that_can_fail_silently_has_an_alarm() -> None:
         if a["namespace"] == "AWS/Lambda"
     }
     assert alarmed == functions
+    dead = {q["name"] for q in standard().of("Queue") if q["name"].endswith("-dead")}
+    watched_queues = {
+        a["dimensions"]["QueueName"] for a in standard().of("MetricAlarm") if a["namespace"] == "AWS/SQS"
+    }
+    assert watched_queues == dead
+
+
+def test_alarms_on_our_own_metrics_name_every_dimension_the_metrics_have() -> None:
+    for alarm in standard().of("MetricAlarm"):
+        if alarm["namespace"] == metrics.NAMESPACE:
+            assert alarm["dimensions"] == {"Stack": "upkeep-test", "Model": "flights"}
+            assert alarm["metricName"] in metrics.UNITS
 
 
 def test_a_changed_threshold_changes_one_alarm_and_nothing_else() -> None:

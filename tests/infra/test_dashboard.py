@@ -43,6 +43,22 @@ def test_every_metric_names_its_region_period_and_dimensions() -> None:
             assert isinstance(line[-1], dict)
 
 
-def test_each_model_has_a_row_with_requests_latency_runs_and_scores() -> None:
+def test_each_model_has_a_row_of_its_data_and_one_of_its_serving() -> None:
     titles = [w["properties"].get("title", "") for w in BODY["widgets"]]
-    assert len([t for t in titles if t.startswith("flights: ")]) == 4
+    assert len([t for t in titles if t.startswith("flights: ")]) == 8
+
+
+def test_rows_refusals_held_trainings_and_spend_are_shown() -> None:
+    shown = {
+        line[1] for w in BODY["widgets"] for line in w["properties"].get("metrics", []) if line[0] == "Upkeep"
+    }
+    assert shown >= {
+        *("RowsAccepted", "RowsDropped", "DeliveriesQuarantined", "DeliveriesOverdue", "TrainingsHeld"),
+        "TrainingSpend",
+    }
+
+
+def test_every_queue_is_shown_with_its_dead_letters() -> None:
+    (widget,) = [w for w in BODY["widgets"] if w["properties"].get("title") == "Queues"]
+    names = [line[3] for line in widget["properties"]["metrics"]]
+    assert names == [f"upkeep-test-{n}" for n in ("intake", "intake-dead", "dispatch", "dispatch-dead")]

@@ -12,7 +12,8 @@ def test_the_outputs_are_the_ones_the_command_line_reads() -> None:
     outputs = standard().outputs
     assert set(outputs) == {
         *("region", "data_bucket", "artifacts_bucket", "alerts_topic_arn", "intake_queue_url"),
-        *("intake_dead_letters_url", "dashboard_name", "dashboard_url", "models"),
+        *("intake_dead_letters_url", "dispatch_queue_url", "dispatch_dead_letters_url", "ledger_table"),
+        *("dashboard_name", "dashboard_url", "models"),
     }
     assert set(outputs["models"]["flights"]) == {
         *("endpoint", "package_group", "retrain_state_machine_arn", "release_state_machine_arn"),
@@ -76,4 +77,4 @@ def test_a_stack_without_models_keeps_the_buckets_and_has_no_endpoint() -> None:
     deployment = deploy({"models": []})
     assert deployment.of("aws:s3/bucket:Bucket")
     assert not deployment.of("aws:sagemaker/endpoint:Endpoint")
-    assert "states:StartExecution" not in deployment.allowed("intake-intake-policy")
+    assert not deployment.of("TableItem")

@@ -21,6 +21,10 @@ def test_refused_files_and_recordings_expire_and_accepted_data_stays() -> None:
     }
     assert rules["expire-quarantine"]["filter"]["prefix"] == "quarantine/"
     assert rules["expire-quarantine"]["expiration"]["days"] == 5
+    assert rules["expire-rejected"]["filter"]["prefix"] == "rejected/"
+    assert rules["expire-rejected"]["expiration"]["days"] == 5, (
+        "refused rows are kept as long as refused files"
+    )
     assert rules["expire-capture"]["expiration"]["days"] == 6
     assert rules["housekeeping"]["noncurrentVersionExpiration"]["noncurrentDays"] == 7
     assert "days" not in rules["housekeeping"]["expiration"], "current versions never expire by themselves"
@@ -41,7 +45,7 @@ def test_access_is_logged_to_a_bucket_that_only_s3_writes_to() -> None:
 @pytest.mark.parametrize("protect", [True, False])
 def test_protection_covers_what_cannot_be_made_again(protect: bool) -> None:
     protected = {r.name for r in deploy({"protect": protect}).resources if r.options["protect"]}
-    assert protected == ({"storage-data", "storage-key"} if protect else set())
+    assert protected == ({"storage-data", "storage-key", "ledger-table"} if protect else set())
 
 
 def test_only_a_stack_that_says_so_deletes_full_buckets() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from . import (
     alarms,
+    dynamodb,
     event_sources,
     events,
     iam,
@@ -24,6 +25,7 @@ from .kinds import Kind
 
 _MODULES = (
     alarms,
+    dynamodb,
     event_sources,
     events,
     iam,
