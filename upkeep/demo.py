@@ -1,4 +1,4 @@
-"""The demo: one sandbox, one deployment, months of real flights, and two files that must not get through."""
+"""The demo: one sandbox, one deployment, months of real flights, and files that must not get through."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 from models.spec import ModelSpec
 from sandbox import lifecycle
 from sandbox.lifecycle import SandboxInfo
-from upkeep import context, data, demo_files, follow, rows, runs, scoring, serving
+from upkeep import context, data, deliveries, demo_files, follow, rows, scoring, serving
 from upkeep.aws_source import AwsSource
 from upkeep.context import Context
 from upkeep.demo_files import DataFile
@@ -23,6 +23,7 @@ from upkeep.demo_story import Push, Scored, Story, told
 from upkeep.demo_view import DemoView
 from upkeep.errors import UpkeepError
 from upkeep.follow import Progress
+from upkeep.ledger import open_ledger
 
 MODEL = "flights"
 SCORED_FLIGHTS = 500
@@ -45,6 +46,8 @@ class Deployed:
     resources: int
 
 
+# A row that a new version is asked about, to see which version answers.
+Asked = dict[str, Any] | None
 Deploy = Callable[[SandboxInfo, Callable[[str], None]], Deployed]
 
 
@@ -121,27 +124,31 @@ class Demo:
         with self.view.busy("Flights", "writing the months as files"):
             january = first.result(FILES_SECONDS)
             files = [january, *(demo_files.month(n, january.path.parent) for n in range(2, self.months + 2))]
+            *months, unseen = files
+            pushed = [demo_files.as_sent(file, number) for number, file in enumerate(months, 1)]
+            broken = [demo_files.in_hours(unseen), demo_files.with_another_name(unseen)]
+            shuffled = demo_files.with_shuffled_labels(unseen, spec)
+        asked = rows.first_row(january.path, spec)
         self.view.gate(spec)
-        *pushed, unseen = files
         for file in pushed:
-            self.story.months.append(self._push(there, spec, file))
+            self.story.months.append(self._push(there, spec, file, asked))
         self.story.scored = self._score(there, spec, unseen)
-        self.story.broken = self._push(there, spec, demo_files.with_semicolons(unseen))
-        shuffled = demo_files.with_shuffled_labels(unseen, spec)
-        self.story.shuffled = self._push(there, spec, shuffled)
-        if self.keep:
-            self._take_back(there, shuffled)
+        for file in broken:
+            self.story.broken.append(self._push(there, spec, file, asked))
+        # It keeps the contract, so it stays in the data: nothing is pushed after it.
+        self.story.shuffled = self._push(there, spec, shuffled, asked)
 
-    def _push(self, there: Context, spec: ModelSpec, file: DataFile) -> Push:
+    def _push(self, there: Context, spec: ModelSpec, file: DataFile, asked: Asked) -> Push:
         """Push one file and follow it to its end."""
         model = there.model(MODEL)
         before = serving.read_serving(there, model).version
-        upload = data.plan(there, model, [file.path])[0]
-        sample = rows.first_row(file.path, spec) if file.path.stat().st_size else None
-        source = AwsSource(there, model, frozenset(runs.run_names(there, model)), sample)
+        ledger = open_ledger(there)
+        (upload,) = deliveries.plan(model, [file.path], ledger).uploads
+        earlier = frozenset(record.run_id for record in ledger.runs(model.name))
+        source = AwsSource(there, model, spec, ledger, earlier, asked)
         accepted_after: list[float] = []
         with self.view.busy(file.name, f"uploading {file.path.name}") as now:
-            data.send(there, upload, lambda _count: None)
+            sent = data.send(there, upload, lambda _count: None)
 
             def show(progress: Progress) -> None:
                 if progress.accepted and not accepted_after:
@@ -149,7 +156,12 @@ class Demo:
                 now.doing(progress.where())
 
             result = follow.follow(
-                source, [upload], timeout_seconds=PUSH_SECONDS, poll_seconds=there.poll_seconds, show=show
+                source,
+                [sent],
+                timeout_seconds=PUSH_SECONDS,
+                poll_seconds=there.poll_seconds,
+                quiet_seconds=spec.triggers.quiet_seconds,
+                show=show,
             )
         taken = accepted_after[0] if accepted_after else None
         push = told(file, result, taken, before)
@@ -182,12 +194,6 @@ class Demo:
         self.view.scored(scored)
         return scored
 
-    def _take_back(self, there: Context, shuffled: DataFile) -> None:
-        """Remove the shuffled month from the data, so that what is pushed next trains on the truth again."""
-        model = there.model(MODEL)
-        upload = data.plan(there, model, [shuffled.path])[0]
-        there.client("s3").delete_object(Bucket=upload.bucket, Key=upload.accepted_key)
-
 
 def next_steps(story: Story, port: int, *, keep: bool) -> list[tuple[str, str]]:
     """Commands worth typing now, and why."""
@@ -197,14 +203,16 @@ def next_steps(story: Story, port: int, *, keep: bool) -> list[tuple[str, str]]:
             ("upkeep sandbox", "an empty one; then `upkeep up` deploys the stack to it"),
             ("upkeep preview --stack dev", "what the same program would make in your AWS account"),
         ]
+    last = story.shuffled.run_id[:8] if story.shuffled else ""
     option = "" if port == lifecycle.DEFAULT_PORT else f" --port {port}"
-    unseen = lifecycle.run_dir(port) / FOLDER / f"2013-{len(story.months) + 1:02d}.csv"
     return [
         (f"upkeep status{option}", "what serves, alarms, queues"),
         (f"upkeep runs{option}", "every decision with its reason"),
         (f"upkeep logs --endpoint{option}", "what the serving container says"),
         (f'eval "$(upkeep sandbox env{option})"; aws s3 ls', "the AWS CLI, boto3 and all others work too"),
-        (f"upkeep push {unseen} --wait{option}", "the next month, with its true labels"),
+        (f"upkeep runs show {last}{option}", "one run: its data, its job, its decision"),
+        (f"upkeep quarantine list{option}", "the refused files, each with its reason"),
+        (f"upkeep data list{option}", "every data version that a model was trained on"),
         (f"upkeep sandbox stop{option}", "stop it and leave nothing behind"),
     ]
 

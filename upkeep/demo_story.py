@@ -32,6 +32,7 @@ class Push:
         file: Its file name.
         about: What is in it.
         rows: Rows in the file.
+        dropped: Rows of it that break the data contract and were left out; None when nobody counted.
         outcome: One of `follow`'s outcomes.
         reason: The judge's, the intake's or an error's sentence.
         rows_in_all: Rows the run trained on and held out.
@@ -58,6 +59,7 @@ class Push:
     champion: float | None = None
     champion_version: int | None = None
     version_live: int | None = None
+    dropped: int | None = None
     seconds: float = 0.0
     stages: tuple[Stage, ...] = ()
 
@@ -99,7 +101,7 @@ class Story:
         resources: Resources in the stack.
         months: The months pushed.
         scored: How real flights were predicted.
-        broken: The file that must be quarantined.
+        broken: The files that must be quarantined.
         shuffled: The month that the gate must refuse.
         seconds: The whole demo.
     """
@@ -110,7 +112,7 @@ class Story:
     resources: int = 0
     months: list[Push] = field(default_factory=list)
     scored: Scored | None = None
-    broken: Push | None = None
+    broken: list[Push] = field(default_factory=list)
     shuffled: Push | None = None
     seconds: float = 0.0
 
@@ -119,7 +121,10 @@ class Story:
         found = [f"{p.name}: {p.outcome}: {p.reason}" for p in self.months if p.outcome not in _EXPECTED]
         if not any(push.outcome == follow.RELEASED for push in self.months):
             found.append("No version was released.")
-        found += _unlike(self.broken, follow.QUARANTINED, "The broken file")
+        if not self.broken:
+            found.append("No broken file was pushed.")
+        for push in self.broken:
+            found += _unlike(push, follow.QUARANTINED, push.file)
         found += _unlike(self.shuffled, follow.REFUSED, "The month with shuffled labels")
         if self.scored is None:
             found.append("No flights were scored.")
@@ -135,7 +140,7 @@ class Story:
             "deploy": {"resources": self.resources, "seconds": round(self.deploy_seconds, 2)},
             "months": [push.to_json() for push in self.months],
             "scored": self.scored.to_json() if self.scored else None,
-            "broken": self.broken.to_json() if self.broken else None,
+            "broken": [push.to_json() for push in self.broken],
             "shuffled": self.shuffled.to_json() if self.shuffled else None,
             "seconds": round(self.seconds, 2),
         }
@@ -167,6 +172,7 @@ def told(file: DataFile, result: Result, accepted_after: float | None, before: i
         challenger=decision.challenger if decision else None,
         champion=decision.champion if decision else None,
         champion_version=before,
+        dropped=progress.accepted[0].dropped if progress.accepted else None,
         version_live=progress.package.version if released and progress.package else before,
         seconds=progress.seconds,
         stages=tuple(stages(result, accepted_after)),

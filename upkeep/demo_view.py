@@ -82,6 +82,9 @@ class DemoView:
         self._line(push.name, Text(f"{push.about}, pushed as {push.file}"))
         if push.stages:
             self._more(Text(", ".join(f"{s.name} {seconds(s.seconds)}" for s in push.stages), style="dim"))
+        if push.dropped:
+            rows = "1 bad row" if push.dropped == 1 else f"{push.dropped:,} bad rows"
+            self._more(Text(f"{rows} left out, and kept beside with the reason of each"))
         if push.challenger is not None:
             self._more(compared(push))
         if push.outcome != follow.RELEASED:
@@ -107,7 +110,7 @@ class DemoView:
 
     def summary(self, story: Story) -> None:
         """Print the table of all that was pushed."""
-        pushes = [*story.months, *(p for p in (story.broken, story.shuffled) if p)]
+        pushes = [*story.months, *story.broken, *([story.shuffled] if story.shuffled else [])]
         columns = ["file", "rows", "in all", "challenger", "champion", "gain", "outcome", "serves", "seconds"]
         right = ["rows", "in all", "challenger", "champion", "gain", "seconds"]
         render.show_table(self._out, columns, [_summary_row(push) for push in pushes], right=right)

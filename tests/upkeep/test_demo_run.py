@@ -54,7 +54,10 @@ def test_the_demo_goes_as_promised_and_leaves_nothing_behind():
     assert january["challenger"] > january["champion"]
     assert told["scored"]["version"] == 1
     assert told["scored"]["score"]["auc"] > 0.5
-    assert "semicolons" in told["broken"]["reason"]
+    hours, renamed = told["broken"]
+    assert "minutes to hours" in hours["reason"]
+    assert "miles" in renamed["reason"]
+    assert hours["version_live"] == renamed["version_live"] == 1
     assert "below the minimum" in told["shuffled"]["reason"]
     assert told["shuffled"]["version_live"] == 1
     assert left_behind(port) == []

@@ -20,7 +20,7 @@ from upkeep.scoring import Score
 FILE = DataFile(Path("2013-01.csv"), "January", 26398, "26,398 flights")
 ROWS = {"total": 26397, "fitted": 21116, "holdout": 5281}
 JUDGED = replace(PROMOTED, metric="roc_auc", challenger=0.6406, champion=0.6281, rows=ROWS)
-ACCEPTED = replace(UPLOAD, state=data.ACCEPTED)
+ACCEPTED = replace(UPLOAD, state=data.ACCEPTED, dropped=53)
 PROGRESS = Progress(
     uploads=(ACCEPTED,),
     run=replace(RUN, decision=JUDGED),
@@ -44,11 +44,11 @@ NOT_BETTER = demo_story.told(
     2,
 )
 BAD = demo_story.told(
-    replace(FILE, name="Broken"),
+    replace(FILE, name="Hours"),
     Result(
         outcome="quarantined",
-        reason="2013-01.csv: semicolons",
-        progress=Progress(uploads=(replace(UPLOAD, state=data.QUARANTINED, reason="semicolons"),)),
+        reason="2013-01.csv: minutes to hours?",
+        progress=Progress(uploads=(replace(UPLOAD, state=data.QUARANTINED, reason="minutes to hours?"),)),
     ),
     None,
     3,
@@ -66,7 +66,7 @@ def story(**changes):
     parts = {
         "months": [RELEASED, NOT_BETTER],
         "scored": SCORED,
-        "broken": BAD,
+        "broken": [BAD],
         "shuffled": NOT_BETTER,
         **changes,
     }
@@ -86,7 +86,7 @@ def test_after_a_refusal_the_old_version_is_live():
 
 
 def test_a_quarantined_file_has_its_own_reason_only():
-    assert (BAD.reason, BAD.version_live, BAD.stages) == ("semicolons", 3, ())
+    assert (BAD.reason, BAD.version_live, BAD.stages) == ("minutes to hours?", 3, ())
 
 
 def test_a_story_as_promised_has_no_problems():
@@ -99,14 +99,14 @@ def test_a_story_as_promised_has_no_problems():
         ({"months": [NOT_BETTER]}, "No version was released."),
         ({"months": [RELEASED, replace(RELEASED, outcome="failed", reason="boom")]}, "January: failed: boom"),
         (
-            {"broken": replace(BAD, outcome="released")},
-            "The broken file should be quarantined, but was released",
+            {"broken": [replace(BAD, outcome="released")]},
+            "2013-01.csv should be quarantined, but was released",
         ),
         (
             {"shuffled": replace(RELEASED)},
             "The month with shuffled labels should be refused, but was released",
         ),
-        ({"broken": None}, "The broken file was not pushed."),
+        ({"broken": []}, "No broken file was pushed."),
         ({"scored": None}, "No flights were scored."),
     ],
 )
@@ -146,13 +146,14 @@ def test_the_transcript_says_what_happened_and_why():
         "accepted 0.7 s, trained 4.0 s, released 6.0 s",
         "roc_auc 0.6406 against 0.6281 of version 2 on the same 5,281 newest flights: +0.0125",
         "version 3 answers",
+        "53 bad rows left out, and kept beside with the reason of each",
         "roc_auc 0.6560 does not beat the champion's 0.6615",
         "refused by the gate, version 2 serves on",
         "expected 23% late, really late 25%; AUC 0.710",
-        "semicolons",
+        "minutes to hours?",
         "in quarantine, nothing was trained, version 3 serves on",
         "1 version released, nothing got worse, 1 min 29 s in all.",
-        "upkeep push ",
+        "upkeep quarantine list --port 4731",
         "upkeep sandbox stop --port 4731",
     ):
         assert sentence in said
