@@ -90,10 +90,8 @@ def outward(low: float, high: float) -> tuple[float | None, float | None]:
     within 0 and 1.
     """
     spread = high - low or abs(high) or 1.0
-    if not math.isfinite(spread) or max(abs(low), abs(high)) > _MOST:
-        return None, None
-    if low == high == 0:
-        return 0, None
+    if low == high == 0 or not 1 / _MOST < spread < _MOST:
+        return 0 if low >= 0 else None, None
     step = 10.0 ** math.floor(math.log10(spread / 2))
     least = math.floor((low - _MARGIN * spread) / step) * step
     most = math.ceil((high + _MARGIN * spread) / step) * step
