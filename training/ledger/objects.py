@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from training.ledger.core import ABSENT, Core
 from training.ledger.records import (
@@ -11,6 +12,7 @@ from training.ledger.records import (
     CLAIMED,
     DEAD,
     GONE,
+    LATEST_FORGET,
     OPEN,
     DataRecord,
     ObjectRecord,
@@ -19,10 +21,6 @@ from training.ledger.records import (
     sort_prefix,
 )
 
-_CLAIMABLE = (
-    f"{ABSENT} OR (#state = :claimed AND (#claimed_until <= :now OR #owner = :owner))"
-    " OR #state = :dead OR #state = :gone"
-)
 _MINE = "#state = :claimed AND #owner = :owner"
 _UNCHANGED = "#state = :was AND #seen = :seen"
 
@@ -47,10 +45,12 @@ class Known:
     Attributes:
         data: Its record when it was accepted.
         entry: Its entry in the quarantine, whatever its state.
+        latest_forget: Id of the model's latest request to forget rows.
     """
 
     data: DataRecord | None
     entry: QuarantineRecord | None
+    latest_forget: str | None = None
 
 
 class Objects(Core):
@@ -59,18 +59,33 @@ class Objects(Core):
     def claim(self, record: ObjectRecord) -> Claim:
         """Take an object version until ``record.claimed_until``.
 
-        Race: of two messages one wins; the loser finds the winner's record. A claim that has run out, a dead
-        and a gone version can be claimed again, and a message can claim again what it has claimed.
+        A claim that has run out, a dead and a gone version can be claimed again, and a message can claim
+        again what it has claimed. ``crashes`` of the record won counts claims that ended without a word.
+
+        Race: of two messages one wins; the loser finds the winner's record.
         """
-        values = {
-            "claimed": CLAIMED, "dead": DEAD, "gone": GONE, "now": self.now(), "owner": record.owner,
-        }  # fmt: skip
+        record = replace(record, state=CLAIMED)
+        condition, values = ABSENT, dict[str, Any]()
         while True:
-            if self._put(replace(record, state=CLAIMED), _CLAIMABLE, values):
+            if self._put(record, condition, values):
                 return Claim(True, record)
             found = self.version(record.key, record.version_id)
-            if found:  # none: the item was removed by hand in between
+            if found is None:  # removed by hand in between
+                condition, values = ABSENT, {}
+                continue
+            if found == record:  # the answer to our own write was lost on the way
+                return Claim(True, record)
+            if not self._is_free(found, record.owner):
                 return Claim(False, found)
+            broken_off = found.state == CLAIMED and found.claimed_until > 0
+            record = replace(record, crashes=found.crashes + broken_off if found.state == CLAIMED else 0)
+            condition = "#state = :state AND #claimed_until = :until AND #owner = :owner"
+            values = {"state": found.state, "until": found.claimed_until, "owner": found.owner}
+
+    def _is_free(self, found: ObjectRecord, owner: str) -> bool:
+        if found.state == CLAIMED:
+            return found.claimed_until <= self.now() or found.owner == owner
+        return found.state in (DEAD, GONE)
 
     def give_back(self, record: ObjectRecord) -> None:
         """End a claim early, so that the message's next delivery need not wait.
@@ -131,12 +146,13 @@ class Objects(Core):
         )
 
     def known(self, model: str, sha256: str, quarantine_id: str) -> Known:
-        """What is known of a content, in one call."""
+        """What is known of a content, and whether there are requests to forget rows, in one call."""
         data, entry = f"data#{sha256}", f"quarantine#{quarantine_id}"
-        found = self._get_several(model, [data, entry])
+        found = self._get_several(model, [data, entry, LATEST_FORGET])
         return Known(
             DataRecord.from_item(found[data]) if data in found else None,
             QuarantineRecord.from_item(found[entry]) if entry in found else None,
+            found[LATEST_FORGET]["id"]["S"] if LATEST_FORGET in found else None,
         )
 
     def version(self, key: str, version_id: str) -> ObjectRecord | None:

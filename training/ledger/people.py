@@ -6,7 +6,14 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from training.ledger.core import ABSENT, Core, any_of
-from training.ledger.records import COMPLETE, OPEN, DeliveryRecord, ForgetRecord, QuarantineRecord
+from training.ledger.records import (
+    COMPLETE,
+    LATEST_FORGET,
+    OPEN,
+    DeliveryRecord,
+    ForgetRecord,
+    QuarantineRecord,
+)
 
 _MOST_TRIES = 10
 
@@ -97,8 +104,13 @@ class Forgets(Core):
         return sorted(found, key=lambda r: (r.at, r.id))
 
     def record_forget(self, record: ForgetRecord) -> bool:
-        """Write a request; race: False when one with this id is there already."""
-        return self._put(record, ABSENT)
+        """Write a request; race: False when one with this id is there already.
+
+        A check that began before does not know of it: before accepted data is gone through, every claim that
+        is alive now must have been settled or have run out.
+        """
+        latest = self._update_action(record.model, LATEST_FORGET, {"id": record.id})
+        return not self._transact({"Put": self._put_action(record, ABSENT)}, {"Update": latest})
 
     def update_forget(self, model: str, request_id: str, **changes: Any) -> ForgetRecord | None:
         """Write how many rows a request removed; None when there is no such request."""

@@ -33,6 +33,8 @@ COMPLETE = "complete"
 # Of runs; RELEASING as well.
 STARTING, RUNNING, SUCCEEDED, FAILED = "starting", "running", "succeeded", "failed"
 
+LATEST_FORGET = "forgets-latest"  # sort key of the item that names the latest ForgetRecord
+
 _MODEL_NAME = re.compile(r"[a-z][a-z0-9-]{0,19}")  # as models.spec allows
 _INCOMING = "incoming/"
 # A sort key has at most 1024 bytes, and so has a key of S3:
@@ -95,7 +97,8 @@ class ObjectRecord(Record):
         version_id: Its version; ``null`` without versions.
         state: claimed, accepted, duplicate, quarantined, ignored, gone or dead.
         owner: The message that works on it, or did.
-        claimed_until: Until when nobody else may take it, in seconds since 1970.
+        claimed_until: Until when nobody else may take it, in seconds since 1970; 0 when it was given back.
+        crashes: How many claims before this one ended without a word.
         at: When it was settled, ISO 8601.
         size: Bytes.
         sha256: Of its bytes.
@@ -114,6 +117,7 @@ class ObjectRecord(Record):
     state: str = CLAIMED
     owner: str = ""
     claimed_until: float = 0
+    crashes: int = 0
     at: str = ""
     size: int | None = None
     sha256: str | None = None

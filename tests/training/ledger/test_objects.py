@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from training.ledger.records import DataRecord, ObjectRecord, QuarantineRecord
+from training.ledger.records import DataRecord, ForgetRecord, ObjectRecord, QuarantineRecord
 
 KEY = "incoming/toy/a.csv"
 
@@ -157,3 +157,23 @@ def test_an_object_whose_name_begins_with_anothers_is_another(ledger):
     _claim(ledger, key="incoming/toy/a")
     _claim(ledger, key="incoming/toy/a#b")
     assert [record.key for record in ledger.object("incoming/toy/a")] == ["incoming/toy/a"]
+
+
+def test_claims_that_ended_without_a_word_are_counted_and_those_given_back_are_not(ledger, clock):
+    crashes = []
+    for number in range(3):
+        crashes.append(_claim(ledger, f"m{number}").record.crashes)
+        clock.at += 61
+    ledger.give_back(_claim(ledger, "m3").record)
+    crashes.append(_claim(ledger, "m4").record.crashes)
+    assert crashes == [0, 1, 2, 3]
+    assert ledger.settle(replace(_claim(ledger, "m4").record, state="dead"))
+    assert _claim(ledger, "m5").record.crashes == 0, "somebody has mended it"
+
+
+def test_the_latest_request_to_forget_is_known_with_a_content(ledger):
+    assert ledger.known("toy", "x", "x").latest_forget is None
+    for name in ("one", "two"):
+        ledger.record_forget(ForgetRecord(model="toy", id=name))
+    assert ledger.known("toy", "x", "x").latest_forget == "two"
+    assert [request.id for request in ledger.forgets("toy")] == ["one", "two"]
