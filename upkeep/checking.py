@@ -24,7 +24,7 @@ def refused(paths: Iterable[Path], spec: ModelSpec) -> list[Refusal]:
     Raises:
         UpkeepError: What the check reads files with is not installed.
     """
-    from training.checks import check_file
+    from training.contract.check import check_file
 
     found = []
     for path in paths:

@@ -10,15 +10,20 @@ from models.load import load, seed_file
 from tests.training.broken import BROKEN, GOOD
 from tests.training.examples import HEADER, declare, lines, text
 from training import reading
-from training.checks import check_file
+from training.contract.check import check_file
 
 SPEC = declare()
 
 
-def _check(folder, content, spec=SPEC):
+def _check(folder, content, spec=SPEC, **options):
     path = folder / "data.csv"
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
-    return check_file(path, spec)
+    return check_file(path, spec, **options)
+
+
+def accepted(folder):
+    (folder / "accepted").mkdir(exist_ok=True)
+    return folder / "accepted" / "data.parquet"
 
 
 @pytest.mark.parametrize("name", BROKEN)
@@ -57,9 +62,9 @@ def test_a_broken_file_is_refused_with_its_reason(tmp_path, name):
     ],
 )
 def test_a_good_file_is_accepted_and_can_be_read(tmp_path, content):
-    report = _check(tmp_path, content)
+    report = _check(tmp_path, content, accept_to=accepted(tmp_path))
     assert report.reason == ""
-    table = reading.read(tmp_path, SPEC)
+    table = reading.read(tmp_path / "accepted", SPEC)
     assert len(table) + table.duplicates == report.rows
 
 
@@ -73,7 +78,7 @@ def test_findings_come_with_counts_and_the_first_examples(tmp_path):
     for i in (4, 8, 15, 16):
         rows[i][3] = "x" * i
     report = _check(tmp_path, text([",".join(r) for r in rows]))
-    assert report.rows == 30
+    assert (report.rows, report.dropped) == (26, 4)
     assert report.details() == [
         {
             "column": "size",
@@ -147,9 +152,10 @@ def test_what_the_check_accepts_training_reads(tmp_path_factory, changes, seed):
     rows = [r.split(",") for r in lines(12, seed=seed)]
     for row, column, value in changes:
         rows[row][column] = value
-    report = _check(folder, text([",".join(r) for r in random.Random(seed).sample(rows, len(rows))]))
+    content = text([",".join(r) for r in random.Random(seed).sample(rows, len(rows))])
+    report = _check(folder, content, accept_to=accepted(folder))
     if report.ok:
-        table = reading.read(folder, SPEC)
+        table = reading.read(folder / "accepted", SPEC)
         assert len(table) + table.duplicates == report.rows
         assert set(table.labels) == {0.0, 1.0}
         assert not table.frame["kind"].isna().any()
