@@ -142,6 +142,21 @@ class Plans(Core):
         wish = {"forced": {"by": by, "at": self.now()}}
         self._update(model, _PLAN, wish)
 
+    def begin_run(self, owner: str, record: RunRecord) -> bool:
+        """Write a new run and make it the current one, as the lease's holder, in one transaction.
+
+        Race: False when the run is there already.
+
+        Raises:
+            LeaseLostError: Somebody else has the lease; no run is written, so two are never begun at a time.
+        """
+        mine, values = "#lease_owner = :owner", {"owner": owner}
+        current = self._update_action(record.model, _PLAN, {"current_run": record.run_id}, mine, values)
+        failed = self._transact({"Update": current}, {"Put": self._put_action(record, ABSENT)})
+        if 0 in failed:
+            raise LeaseLostError(f"{record.model}: the lease of {owner} ran out; another decider goes on")
+        return not failed
+
     def unforce(self, model: str, owner: str, wish: dict[str, Any]) -> bool:
         """Take back a wish that was granted; race: False when there is a newer one, or the lease is lost."""
         condition, values = "#lease_owner = :owner AND #forced = :wish", {"owner": owner, "wish": wish}
