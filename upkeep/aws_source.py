@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
+from models.spec import ModelSpec
+from training import versions
+from training.ledger import records
+from training.ledger.records import RunRecord
 from upkeep import data, runs, serving
 from upkeep.data import Upload
+from upkeep.follow import Hold
+from upkeep.ledger import OperatorLedger
 from upkeep.outputs import ModelOutputs
 from upkeep.runs import Clients, Decision, Run, Step
 from upkeep.serving import Answer, Package, Serving
 
-_RUNS_LOOKED_AT = 30
+# The newest data version is worked out again after this time: it takes one look at all of a model's contents.
+_SELECT_SECONDS = 15.0
 
 
 @dataclass
@@ -23,39 +32,56 @@ class AwsSource:
     Attributes:
         context: The stack.
         model: The model.
-        earlier: Names of the runs there were before the push.
+        spec: As it is deployed.
+        ledger: The stack's ledger.
+        earlier: Ids of the runs there were before the push.
         sample: A row that fits the model, for the real request; without one only what is described counts.
+        clock: Seconds that only grow.
     """
 
     context: Clients
     model: ModelOutputs
+    spec: ModelSpec
+    ledger: OperatorLedger
     earlier: frozenset[str]
     sample: dict[str, Any] | None = None
+    clock: Callable[[], float] = time.monotonic
     _manifests: dict[str, frozenset[str]] = field(default_factory=dict)
+    _selected: tuple[float, frozenset[str]] | None = None
 
     def look(self, upload: Upload) -> Upload:
         """See `follow.Source`."""
-        return data.look(self.context, self.model, upload)
+        return data.look(self.ledger, upload)
+
+    def wanted(self, keys: Sequence[str]) -> list[str]:
+        """See `follow.Source`."""
+        now = self.clock()
+        if self._selected is None or now - self._selected[0] > _SELECT_SECONDS:
+            self._selected = (now, frozenset(newest(self.context, self.ledger, self.spec).manifest.keys))
+        return [key for key in keys if key in self._selected[1]]
 
     def run_with(self, keys: Sequence[str], *, new_only: bool) -> Run | None:
         """See `follow.Source`; of several the first one started, which the push caused.
 
         An earlier run that failed does not count: the push has it tried again.
         """
-        names = runs.run_names(self.context, self.model, _RUNS_LOOKED_AT)
-        for name, arn in reversed(names.items()):
-            if new_only and name in self.earlier:
+        for record in reversed(self.ledger.runs(self.model.name)):
+            if new_only and record.run_id in self.earlier:
                 continue
-            run = runs.describe_run(self.context, self.model, arn)
-            if name in self.earlier and run.ended and run.status != "SUCCEEDED":
+            if record.run_id in self.earlier and record.state == records.FAILED:
                 continue
-            if self._files(run).issuperset(keys):
-                return run
+            if self._files(record).issuperset(keys):
+                return self._described(record)
         return None
+
+    def held(self) -> Hold | None:
+        """See `follow.Source`."""
+        return hold_of(self.ledger.plan(self.model.name).held)
 
     def describe(self, run: Run) -> Run:
         """See `follow.Source`."""
-        return runs.describe_run(self.context, self.model, run.arn)
+        found = runs.find_described(self.context, self.model, run.arn)
+        return found or run
 
     def decision(self, run: Run) -> Decision | None:
         """See `follow.Source`."""
@@ -85,10 +111,37 @@ class AwsSource:
         answer = ask(self.context, self.model, self.sample)
         return answer.ok and answer.run == run.id
 
-    def _files(self, run: Run) -> frozenset[str]:
-        if run.id not in self._manifests and run.manifest_uri:
-            self._manifests[run.id] = frozenset(runs.read_manifest(self.context, run.manifest_uri))
-        return self._manifests.get(run.id, frozenset())
+    def _described(self, record: RunRecord) -> Run | None:
+        """The run as it is now; None while it is written down but not started, or else from the ledger."""
+        known = runs.of_record(record, self.model)
+        found = runs.find_described(self.context, self.model, known.arn)
+        if found is not None:
+            return runs.with_record(found, record)
+        return None if record.state == records.STARTING else known
+
+    def _files(self, record: RunRecord) -> frozenset[str]:
+        if record.run_id not in self._manifests and record.manifest_uri:
+            found = runs.read_manifest(self.context, record.manifest_uri)
+            self._manifests[record.run_id] = frozenset(found)
+        return self._manifests.get(record.run_id, frozenset())
+
+
+def newest(context: Clients, ledger: OperatorLedger, spec: ModelSpec) -> versions.DataVersion:
+    """The data version that a run started now would read."""
+    bucket = context.outputs.data_bucket
+    return versions.select(spec.name, bucket, spec.training.window, ledger.data(spec.name))
+
+
+def hold_of(held: dict[str, Any] | None) -> Hold | None:
+    """A hold from the ledger's plan."""
+    if held is None:
+        return None
+    until = held.get("until")
+    return Hold(
+        rule=str(held["rule"]),
+        reason=str(held["reason"]),
+        until=None if until is None else datetime.fromtimestamp(until, UTC),
+    )
 
 
 def ask(context: Clients, model: ModelOutputs, row: dict[str, Any]) -> Answer:

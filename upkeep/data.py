@@ -1,52 +1,72 @@
-"""Data files on their way into a stack: upload, and what became of them."""
+"""Data files on their way into a stack: what is pushed, the upload, and what the ledger says became of it."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable
+import uuid
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from training.arrivals import QUARANTINE, REASON_SUFFIX, arrival
-from upkeep.errors import UpkeepError, is_gone
+from training.ledger import records
+from training.ledger.records import ObjectRecord
+from upkeep.errors import is_gone
+from upkeep.ledger import OperatorLedger
 from upkeep.outputs import ModelOutputs
-from upkeep.runs import Clients, read_json
+from upkeep.runs import Clients
 
 ARRIVED, ACCEPTED, QUARANTINED = "arrived", "accepted", "quarantined"
+IGNORED, GONE, DEAD = "ignored", "gone", "dead"
+
 _CHUNK = 1 << 20
+# Beyond this an upload has parts, sent side by side; one PutObject takes 5 GB at most:
+# https://docs.aws.amazon.com/AmazonS3/latest/userguide/upload-objects.html
+PARTS_ABOVE_BYTES = 64 * 1000**2
+_MARK = "upkeep-push"
+_STATES = {
+    records.ACCEPTED: ACCEPTED, records.DUPLICATE: ACCEPTED, records.QUARANTINED: QUARANTINED,
+    records.IGNORED: IGNORED, records.GONE: GONE, records.DEAD: DEAD,
+}  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
 class Upload:
-    """A file that was pushed.
+    """A file that is pushed.
 
     Attributes:
         path: The file on this machine.
         bucket: The data bucket.
         key: Where it arrives.
-        accepted_key: Where it goes when accepted, or where these very bytes already are.
-        name: Its name as the intake spells it in keys.
+        sha256: Of its bytes.
+        name: How it is called in messages.
         known: Whether these very bytes had been accepted before.
-        quarantined_before: Keys of this name that lay in quarantine before the push.
-        state: `arrived`, `accepted` or `quarantined`.
-        reason: Why it was quarantined.
-        found_at: The key it has now.
+        version_id: Of the object, once it is uploaded; empty in a bucket without versions.
+        state: `arrived`, `accepted`, `quarantined`, `ignored`, `gone` or `dead`.
+        reason: Why it is not accepted.
+        accepted_key: The object that its good rows became, or were already.
+        rows: Good rows.
+        dropped: Bad rows that were left out.
+        quarantine_id: Of its entry in the quarantine.
+        delivery: The folder below the model's that it belongs to.
     """
 
     path: Path
     bucket: str
     key: str
-    accepted_key: str
     name: str
     size: int
+    sha256: str = ""
     known: bool = False
-    quarantined_before: frozenset[str] = frozenset()
+    version_id: str = ""
     state: str = ARRIVED
     reason: str = ""
-    found_at: str = ""
+    accepted_key: str = ""
     rows: int | None = None
+    dropped: int | None = None
+    quarantine_id: str = ""
+    delivery: str = ""
 
     @property
     def uri(self) -> str:
@@ -56,55 +76,57 @@ class Upload:
     def to_json(self) -> dict[str, Any]:
         """The file as `--json` prints it."""
         data = asdict(self)
-        for name in ("quarantined_before", "path"):
-            del data[name]
+        del data["path"]
         return {"file": str(self.path), "uri": self.uri, **data}
 
 
-def plan(context: Clients, model: ModelOutputs, paths: Iterable[Path]) -> list[Upload]:
-    """What pushing these files means, before anything is sent.
+def send(context: Clients, upload: Upload, progress: Callable[[int], None]) -> Upload:
+    """Upload one file; `progress` is told of the bytes sent since the last call.
 
-    Raises:
-        UpkeepError: A file does not exist, is no file, or two have the same name.
+    Returns:
+        The upload with the version it made. What becomes of it is recorded per version.
     """
-    files = list(paths)
-    problems = [f"{path}: no such file" for path in files if not path.exists()]
-    problems += [f"{path}: is a folder; name the files in it" for path in files if path.is_dir()]
-    names = [path.name for path in files]
-    problems += [
-        f"{name}: named twice; they would overwrite each other"
-        for name in sorted({n for n in names if names.count(n) > 1})
-    ]
-    if problems:
-        raise UpkeepError("Nothing was pushed. " + "; ".join(problems) + ".")
-    return [_plan_one(context, model, path) for path in files]
+    s3 = context.client("s3")
+    if upload.size <= PARTS_ABOVE_BYTES:
+        with upload.path.open("rb") as body:
+            answer = s3.put_object(Bucket=upload.bucket, Key=upload.key, Body=body)
+        progress(upload.size)
+        return replace(upload, version_id=str(answer.get("VersionId") or ""))
+    mark = uuid.uuid4().hex
+    s3.upload_file(
+        str(upload.path), upload.bucket, upload.key, Callback=progress, ExtraArgs={"Metadata": {_MARK: mark}}
+    )
+    return replace(upload, version_id=_version_of(context, upload, mark))
 
 
-def send(context: Clients, upload: Upload, progress: Callable[[int], None]) -> None:
-    """Upload one file; `progress` is told of the bytes sent since the last call."""
-    context.client("s3").upload_file(str(upload.path), upload.bucket, upload.key, Callback=progress)
-
-
-def look(context: Clients, model: ModelOutputs, upload: Upload) -> Upload:
-    """The upload as it is now: still arriving, accepted, or quarantined with the reason."""
+def look(ledger: OperatorLedger, upload: Upload) -> Upload:
+    """The upload as it is now: on its way, or what the intake made of it."""
     if upload.state != ARRIVED:
         return upload
-    bucket = upload.bucket
-    for key in _quarantined(context, model, upload.name, bucket) - upload.quarantined_before:
-        record = read_json(context, bucket, key + REASON_SUFFIX)
-        if record is not None:
-            return replace(upload, state=QUARANTINED, reason=reason_text(record), found_at=key)
-    if exists(context, bucket, upload.accepted_key) and not exists(context, bucket, upload.key):
-        return replace(upload, state=ACCEPTED, found_at=upload.accepted_key)
-    return upload
+    found = ledger.at(upload.key, upload.version_id)
+    return upload if found is None else settled(upload, found, ledger)
 
 
-def reason_text(record: dict[str, Any]) -> str:
-    """The sentence of a quarantine record; several errors are joined."""
-    said = record.get("reason") or record.get("reasons") or record.get("errors") or record.get("message")
-    if isinstance(said, list):
-        return "; ".join(str(item.get("message", item) if isinstance(item, dict) else item) for item in said)
-    return str(said or json.dumps(record))
+def settled(upload: Upload, found: ObjectRecord, ledger: OperatorLedger) -> Upload:
+    """The upload with what the ledger says about its version."""
+    state = _STATES.get(found.state)
+    if state is None:
+        return upload
+    target = found.target or ""
+    if state == ACCEPTED:
+        # Content that a person had forgotten since lies under another key, or under none.
+        content = ledger.data_record(found.model, found.sha256 or upload.sha256)
+        target = content.key if content is not None and content.state == records.ACTIVE else target
+    return replace(
+        upload,
+        state=state,
+        reason=found.reason,
+        accepted_key=target if state == ACCEPTED else "",
+        known=upload.known or found.state == records.DUPLICATE,
+        rows=found.rows,
+        dropped=found.dropped,
+        quarantine_id=found.quarantine_id or "",
+    )
 
 
 def list_keys(context: Clients, bucket: str, prefix: str, limit: int = 10_000) -> list[dict[str, Any]]:
@@ -114,12 +136,6 @@ def list_keys(context: Clients, bucket: str, prefix: str, limit: int = 10_000) -
     for page in pages.paginate(Bucket=bucket, Prefix=prefix, PaginationConfig={"MaxItems": limit}):
         found.extend(page.get("Contents", []))
     return found
-
-
-def quarantined(context: Clients, model: ModelOutputs, bucket: str) -> list[dict[str, Any]]:
-    """The files in a model's quarantine, without their reason files."""
-    listed = list_keys(context, bucket, f"{QUARANTINE}{model.name}/")
-    return [item for item in listed if not item["Key"].endswith(REASON_SUFFIX)]
 
 
 def exists(context: Clients, bucket: str, key: str) -> bool:
@@ -143,23 +159,25 @@ def digest(path: Path) -> str:
     return sha.hexdigest()
 
 
-def _plan_one(context: Clients, model: ModelOutputs, path: Path) -> Upload:
+def place(model: ModelOutputs) -> tuple[str, str]:
+    """The bucket that files of a model arrive in, and the beginning of their keys, with its slash."""
     bucket, _, prefix = model.incoming.removeprefix("s3://").partition("/")
-    key = f"{prefix.rstrip('/')}/{path.name}"
-    arriving = arrival(key)
-    sha256 = digest(path)
-    same_bytes = list_keys(context, bucket, arriving.accepted_prefix(sha256), limit=1)
-    return Upload(
-        path=path,
-        bucket=bucket,
-        key=key,
-        accepted_key=same_bytes[0]["Key"] if same_bytes else arriving.accepted_key(sha256),
-        name=arriving.name,
-        size=path.stat().st_size,
-        known=bool(same_bytes),
-        quarantined_before=frozenset(_quarantined(context, model, arriving.name, bucket)),
-    )
+    return bucket, f"{prefix.rstrip('/')}/"
 
 
-def _quarantined(context: Clients, model: ModelOutputs, name: str, bucket: str) -> set[str]:
-    return {item["Key"] for item in quarantined(context, model, bucket) if item["Key"].endswith(f"-{name}")}
+def as_body(value: Any) -> bytes:
+    """Plain data as a JSON object's bytes."""
+    return json.dumps(value, indent=1).encode()
+
+
+def _version_of(context: Clients, upload: Upload, mark: str) -> str:
+    """The version that an upload in parts made; boto3 does not tell, and the key may have newer ones."""
+    s3 = context.client("s3")
+    listed = s3.list_object_versions(Bucket=upload.bucket, Prefix=upload.key)
+    for item in listed.get("Versions", []):
+        if item["Key"] != upload.key or item["VersionId"] == records.NO_VERSION:
+            continue
+        head = s3.head_object(Bucket=upload.bucket, Key=upload.key, VersionId=item["VersionId"])
+        if head["Metadata"].get(_MARK) == mark:
+            return str(item["VersionId"])
+    return ""

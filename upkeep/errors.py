@@ -9,6 +9,7 @@ FAILED = 1
 REFUSED = 3
 QUARANTINED = 4
 WAITING = 5
+HELD = 6
 
 
 class UpkeepError(Exception):
@@ -45,7 +46,8 @@ def is_gone(error: Exception) -> bool:
 
 _GONE = {
     "404", "NotFound", "NoSuchKey", "NoSuchBucket", "ResourceNotFound", "ResourceNotFoundException",
-    "ExecutionDoesNotExist", "StateMachineDoesNotExist",
+    "ExecutionDoesNotExist", "StateMachineDoesNotExist", "NoSuchVersion", "QueueDoesNotExist",
+    "AWS.SimpleQueueService.NonExistentQueue",
 }  # fmt: skip
 _OUR_PACKAGES = {"upkeep", "sandbox", "models", "training", "inference", "monitoring", "infra"}
 

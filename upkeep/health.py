@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import asdict, dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
-from upkeep import data, runs, serving
+from models.spec import ModelSpec
+from training.dispatch import policy
+from training.ledger.records import NO_MODEL, OPEN
+from upkeep import runs, serving
+from upkeep.aws_source import hold_of
+from upkeep.dead_letters import queues
+from upkeep.errors import UpkeepError
+from upkeep.follow import Hold
+from upkeep.ledger import OperatorLedger, open_ledger
 from upkeep.outputs import ModelOutputs
+from upkeep.quarantine import WAITING
 from upkeep.render import iso
+from upkeep.rows import deployed_spec
 from upkeep.runs import Clients, Run
 from upkeep.serving import Serving
 
@@ -24,6 +35,36 @@ class Alarm:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Delivery:
+    """A folder that is not complete yet.
+
+    Attributes:
+        folder: Below `incoming/<model>/`.
+        files: How many its manifest lists; None while there is no manifest.
+        missing: Names of those that were not looked at yet.
+        since: When its first file was seen.
+        overdue: Whether its deadline has passed.
+    """
+
+    folder: str
+    files: int | None
+    missing: tuple[str, ...]
+    since: datetime | None
+    overdue: bool
+
+    def words(self) -> str:
+        """What it waits for."""
+        if self.files is None:
+            return "no _MANIFEST.json"
+        few = ", ".join(self.missing[:3]) + (", ..." if len(self.missing) > 3 else "")
+        return f"{len(self.missing)} of {self.files} files missing" + (f": {few}" if few else "")
+
+    def to_json(self) -> dict[str, Any]:
+        """The delivery as `--json` prints it."""
+        return {**asdict(self), "since": iso(self.since), "waits_for": self.words()}
+
+
+@dataclass(frozen=True, kw_only=True)
 class ModelHealth:
     """One model.
 
@@ -32,7 +73,12 @@ class ModelHealth:
         serving: What its endpoint serves.
         last_run: Its newest retraining.
         pending: Versions that wait for a person's approval.
-        quarantined: Files in its quarantine.
+        quarantined: Files in its quarantine that wait for a person.
+        hold: What holds back its next run.
+        forced: Who wants a run all the same.
+        deliveries: Folders that are not complete yet.
+        spent_usd: What its runs of this calendar month did cost, or can cost while that is not known.
+        ceiling_usd: What they may cost before only a person starts them.
     """
 
     name: str
@@ -40,6 +86,11 @@ class ModelHealth:
     last_run: Run | None
     pending: tuple[int, ...]
     quarantined: int
+    hold: Hold | None = None
+    forced: str | None = None
+    deliveries: tuple[Delivery, ...] = ()
+    spent_usd: float = 0.0
+    ceiling_usd: float | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The model as `--json` prints it."""
@@ -50,17 +101,31 @@ class ModelHealth:
             "last_run": last,
             "pending_approval": list(self.pending),
             "quarantined": self.quarantined,
+            "held": self.hold.to_json() if self.hold else None,
+            "forced_by": self.forced,
+            "deliveries": [delivery.to_json() for delivery in self.deliveries],
+            "spent_usd": round(self.spent_usd, 4),
+            "ceiling_usd": self.ceiling_usd,
         }
 
 
 @dataclass(frozen=True, kw_only=True)
 class Health:
-    """A stack: its models, its alarms that are not OK, its queue."""
+    """A stack.
+
+    Attributes:
+        models: Its models.
+        alarms: Its alarms that are not OK.
+        queued: Messages in the intake queue.
+        dead_letters: Messages that were given up, by queue.
+        unassigned: Refused files that were pushed to no model.
+    """
 
     models: tuple[ModelHealth, ...]
     alarms: tuple[Alarm, ...]
     queued: int
-    dead_letters: int
+    dead_letters: dict[str, int]
+    unassigned: int = 0
 
     def to_json(self) -> dict[str, Any]:
         """The stack as `--json` prints it."""
@@ -68,22 +133,26 @@ class Health:
             "models": [model.to_json() for model in self.models],
             "alarms": [{**asdict(alarm), "since": iso(alarm.since)} for alarm in self.alarms],
             "queue": {"waiting": self.queued, "dead_letters": self.dead_letters},
+            "quarantined_without_model": self.unassigned,
         }
 
 
 def read(context: Clients) -> Health:
     """Ask AWS about everything in the stack."""
     outputs = context.outputs
+    ledger = open_ledger(context)
     return Health(
-        models=tuple(read_model(context, model) for model in outputs.models.values()),
+        models=tuple(read_model(context, model, ledger) for model in outputs.models.values()),
         alarms=tuple(read_alarms(context, f"{outputs.prefix}-")),
         queued=queue_depth(context, outputs.intake_queue_url),
-        dead_letters=queue_depth(context, outputs.intake_dead_letters_url),
+        dead_letters={queue.name: queue_depth(context, queue.dead_url) for queue in queues(outputs)},
+        unassigned=len(ledger.quarantine_entries(NO_MODEL, WAITING)),
     )
 
 
-def read_model(context: Clients, model: ModelOutputs) -> ModelHealth:
+def read_model(context: Clients, model: ModelOutputs, ledger: OperatorLedger) -> ModelHealth:
     """Ask AWS about one model."""
+    plan, spec = ledger.plan(model.name), _spec(context, model)
     packages = serving.list_packages(context, model)
     last = runs.list_runs(context, model, limit=1)
     return ModelHealth(
@@ -91,8 +160,35 @@ def read_model(context: Clients, model: ModelOutputs) -> ModelHealth:
         serving=serving.read_serving(context, model, packages),
         last_run=last[0] if last else None,
         pending=tuple(p.version for p in packages if p.approval == "PendingManualApproval"),
-        quarantined=len(data.quarantined(context, model, context.outputs.data_bucket)),
+        quarantined=len(ledger.quarantine_entries(model.name, WAITING)),
+        hold=hold_of(plan.held),
+        forced=str(plan.forced.get("by")) if plan.forced else None,
+        deliveries=open_deliveries(ledger, spec, ledger.now()) if spec else (),
+        spent_usd=policy.spent(ledger.runs(model.name), ledger.now()),
+        ceiling_usd=spec.triggers.max_usd_per_month if spec else None,
     )
+
+
+def open_deliveries(ledger: OperatorLedger, spec: ModelSpec, now: float) -> tuple[Delivery, ...]:
+    """The folders of a model that wait for their manifest or for files of it."""
+    if spec.triggers.delivery != "manifest":
+        return ()
+    deadline = spec.triggers.manifest_deadline_seconds
+    found = []
+    for record in ledger.deliveries(spec.name, (OPEN,)):
+        above = f"incoming/{spec.name}/{record.folder}/" if record.folder else f"incoming/{spec.name}/"
+        settled = {one.key for one in ledger.objects(spec.name, above) if one.is_settled}
+        names = [str(file["name"]) for file in record.files or []]
+        found.append(
+            Delivery(
+                folder=record.folder,
+                files=None if record.files is None else len(names),
+                missing=tuple(name for name in names if above + name not in settled),
+                since=datetime.fromtimestamp(record.first_at, UTC) if record.first_at else None,
+                overdue=now - record.first_at >= deadline,
+            )
+        )
+    return tuple(found)
 
 
 def read_alarms(context: Clients, prefix: str) -> list[Alarm]:
@@ -113,6 +209,13 @@ def queue_depth(context: Clients, url: str) -> int:
     names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
     answer = context.client("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=names)
     return sum(int(value) for value in answer.get("Attributes", {}).values())
+
+
+def _spec(context: Clients, model: ModelOutputs) -> ModelSpec | None:
+    """The deployed spec; a stack that has lost it must still be able to say how it is."""
+    with contextlib.suppress(UpkeepError):
+        return deployed_spec(context, model)
+    return None
 
 
 def _alarm(item: dict[str, Any]) -> Alarm:

@@ -20,6 +20,10 @@ from upkeep.render import is_terminal, seconds, size
 from upkeep.runs import Run, Step
 
 MARKS = {"done": ("✔", "green"), "failed": ("✘", "red"), "running": ("…", "cyan"), "refused": ("!", "yellow")}
+_FATES = {
+    data.QUARANTINED: "quarantined", data.IGNORED: "ignored", data.DEAD: "given up",
+    data.GONE: "deleted before it was seen",
+}  # fmt: skip
 _REFRESH_PER_SECOND = 8
 _WIDTH = 30
 _NOTICEABLE_SECONDS = 0.5
@@ -38,6 +42,8 @@ class Row:
 def rows(progress: Progress, now: datetime) -> list[Row]:
     """What there is to see, from top to bottom."""
     shown = [_file_row(upload) for upload in progress.uploads]
+    if progress.hold is not None and progress.run is None:
+        shown.append(Row(f"The retraining is {progress.hold.words()}", "refused", progress.hold.reason))
     if progress.run is not None:
         about = f"Retraining {progress.run.short}"
         shown.append(Row(about, detail=_run_rows(progress.run)))
@@ -131,12 +137,18 @@ def _run_rows(run: Run) -> str:
 
 
 def _file_row(upload: data.Upload) -> Row:
-    name = f"{upload.path.name} ({size(upload.size)})"
-    if upload.state == data.QUARANTINED:
-        return Row(name, "refused", f"quarantined: {upload.reason}")
-    if upload.state == data.ACCEPTED:
-        return Row(name, "done", "accepted before" if upload.known else "accepted")
-    return Row(name, "running", "being checked")
+    name = f"{upload.name} ({size(upload.size)})"
+    if upload.state == data.ARRIVED:
+        return Row(name, "running", "being checked")
+    if upload.state != data.ACCEPTED:
+        mark = "failed" if upload.state == data.DEAD else "refused"
+        return Row(name, mark, ": ".join(filter(None, [_FATES[upload.state], upload.reason])))
+    said = ["accepted before" if upload.known else "accepted"]
+    if upload.rows is not None:
+        said.append(f"{upload.rows:,} rows")
+    if upload.dropped:
+        said.append(f"{upload.dropped:,} bad rows left out")
+    return Row(name, "done", ", ".join(said))
 
 
 def _step_row(step: Step, now: datetime) -> Row:

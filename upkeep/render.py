@@ -17,6 +17,7 @@ GOOD, BAD, WARN, DIM = "green", "red", "yellow", "dim"
 _STYLES = {
     "released": GOOD, "promote": GOOD, "InService": GOOD, "SUCCEEDED": GOOD, "accepted": GOOD, "OK": GOOD,
     "refused": WARN, "refuse": WARN, "quarantined": WARN, "waiting for approval": WARN, "Updating": WARN,
+    "open": WARN, "releasing": WARN, "held": WARN, "dead": BAD, "active": GOOD,
     "RUNNING": "cyan", "FAILED": BAD, "TIMED_OUT": BAD, "ABORTED": BAD, "failed": BAD, "Failed": BAD,
     "ALARM": BAD, "Missing": BAD, "timeout": BAD,
 }  # fmt: skip
@@ -62,6 +63,14 @@ def show_table(
             for value, width, name in zip(line, widths, columns, strict=True)
         ]
         out.print(Text("  ".join(padded).rstrip()))
+
+
+def show_facts(out: Console, facts: Sequence[tuple[str, object]]) -> None:
+    """Print names and values, one per line."""
+    for name, value in facts:
+        line = Text(f"{name:<11} ", style="bold")
+        line.append_text(styled(text(value)))
+        out.print(line)
 
 
 def _boxed(columns: Sequence[str], cells: Sequence[Sequence[str]], right: Sequence[str]) -> Table:

@@ -6,14 +6,20 @@ import contextlib
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Protocol
 
+from training.ledger import records
+from training.ledger.records import RunRecord
 from upkeep.errors import UpkeepError, is_gone
 from upkeep.outputs import ModelOutputs, StackOutputs
 from upkeep.render import iso
 
 ENDED = frozenset({"SUCCEEDED", "FAILED", "TIMED_OUT", "ABORTED"})
+_STATUS = {
+    records.STARTING: "RUNNING", records.RUNNING: "RUNNING", records.RELEASING: "SUCCEEDED",
+    records.SUCCEEDED: "SUCCEEDED", records.FAILED: "FAILED",
+}  # fmt: skip
 _PAGE = 100
 _HISTORY_LIMIT = 1000
 
@@ -111,6 +117,11 @@ class Run:
         manifest_uri: The data manifest in S3.
         error: Name of the error that ended it.
         cause: What Step Functions says about that error.
+        data_version: Digest of the files it reads; several runs may try one.
+        attempt: Which of them this is, from 1.
+        dropped: Bad rows that were left out of its files.
+        usd: What it cost; None while that is not known.
+        worst_usd: What it can cost at most.
     """
 
     id: str
@@ -126,6 +137,11 @@ class Run:
     decision: Decision | None = None
     error: str = ""
     cause: str = ""
+    data_version: str = ""
+    attempt: int | None = None
+    dropped: int | None = None
+    usd: float | None = None
+    worst_usd: float | None = None
 
     @property
     def short(self) -> str:
@@ -173,9 +189,53 @@ def parse_run(model: str, described: Mapping[str, Any]) -> Run:
         rows=_whole(given.get("rows")),
         files=len(files) if isinstance(files, list) else _whole(files),
         manifest_uri=str(given.get("manifest_uri") or ""),
+        data_version=str(given.get("data_version") or ""),
+        dropped=_whole(given.get("dropped")),
         error=str(described.get("error") or ""),
         cause=readable_cause(described.get("cause")),
     )
+
+
+def of_record(record: RunRecord, model: ModelOutputs) -> Run:
+    """A run from the ledger, which keeps it longer than Step Functions' 90 days.
+
+    Source: https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html
+    """
+    return Run(
+        id=record.run_id,
+        model=record.model,
+        arn=execution_arn(model.retrain_state_machine_arn, record.run_id),
+        status=_STATUS[record.state],
+        started=_moment(record.started_at),
+        stopped=None if record.ended_at is None else _moment(record.ended_at),
+        trigger=record.trigger,
+        rows=record.rows,
+        files=record.files,
+        manifest_uri=record.manifest_uri,
+        cause=record.reason if record.state == records.FAILED else "",
+        data_version=record.data_version,
+        attempt=record.attempt,
+        usd=record.usd,
+        worst_usd=record.worst_usd,
+    )
+
+
+def with_record(run: Run, record: RunRecord | None) -> Run:
+    """The run with what only the ledger knows: data version, attempt, cost."""
+    if record is None:
+        return run
+    return replace(
+        run,
+        data_version=record.data_version,
+        attempt=record.attempt,
+        usd=record.usd,
+        worst_usd=record.worst_usd,
+    )
+
+
+def execution_arn(machine_arn: str, name: str) -> str:
+    """The ARN of an execution of a state machine."""
+    return f"{machine_arn.replace(':stateMachine:', ':execution:')}:{name}"
 
 
 def parse_decision(data: Mapping[str, Any]) -> Decision:
@@ -242,6 +302,17 @@ def find_run(context: Clients, model: ModelOutputs, name: str) -> Run:
         said = "several runs begin" if found else "no run begins"
         raise UpkeepError(f"Run {name!r}: {said} with it. Runs of {model.name}: {shown}.")
     return with_decision(context, describe_run(context, model, found[0]["executionArn"]))
+
+
+def find_described(context: Clients, model: ModelOutputs, arn: str) -> Run | None:
+    """One run as Step Functions describes it, or None when there is no such execution, or not yet."""
+    states = context.client("stepfunctions")
+    try:
+        return parse_run(model.name, states.describe_execution(executionArn=arn))
+    except states.exceptions.ClientError as error:
+        if is_gone(error):
+            return None
+        raise
 
 
 def describe_run(context: Clients, model: ModelOutputs, arn: str) -> Run:
@@ -321,6 +392,10 @@ def _executions(context: Clients, arn: str, limit: int) -> list[dict[str, Any]]:
     ):
         found.extend(page["executions"])
     return found
+
+
+def _moment(seconds: float) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)
 
 
 def _json(value: object) -> dict[str, Any]:

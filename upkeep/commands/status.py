@@ -11,7 +11,7 @@ from upkeep.health import Health, ModelHealth
 
 
 def status(stack: Stack = None, port: Port = None, as_json: AsJson = False) -> None:
-    """Show what each model's endpoint serves, its last run, alarms that are not OK, and the queues."""
+    """Show what serves, the last runs, what holds back or waits, alarms that are not OK, and the queues."""
     there = context.load(stack, port)
     found = health.read(there)
     if as_json:
@@ -33,10 +33,17 @@ def show(found: Health, stack: str, where: str, out: Console) -> None:
 def attention(found: Health) -> list[Text]:
     """What a person should look at; one line says so when there is nothing."""
     lines = [Text(f"ALARM {alarm.name}: {alarm.reason}", style=render.BAD) for alarm in found.alarms]
-    if found.dead_letters:
-        said = f"{found.dead_letters} dead letters: see `upkeep logs --function intake`."
+    if any(found.dead_letters.values()):
+        counts = ", ".join(f"{count} of {name}" for name, count in found.dead_letters.items() if count)
+        said = (
+            f"Dead letters: {counts}; `upkeep replay --dry-run` shows them, `upkeep replay` sends them back."
+        )
         lines.append(Text(said, style=render.BAD))
+    if found.unassigned:
+        said = f"{found.unassigned} refused files were pushed to no model: `upkeep quarantine list`."
+        lines.append(Text(said, style=render.WARN))
     for model in found.models:
+        lines += _waiting(model)
         if model.serving.failure:
             lines.append(Text(f"{model.name}: {model.serving.failure}", style=render.BAD))
         if model.last_run is not None and model.last_run.status not in ("RUNNING", "SUCCEEDED"):
@@ -48,7 +55,30 @@ def attention(found: Health) -> list[Text]:
             lines.append(Text(f"{model.name}: version {versions} waits for approval.", style=render.WARN))
     if found.queued:
         lines.append(Text(f"{found.queued} messages in the intake queue."))
-    return lines or [Text("No alarm, no dead letter, nothing waiting.", style=render.GOOD)]
+    return lines or [Text("No alarm, no dead letter, nothing refused, nothing waiting.", style=render.GOOD)]
+
+
+def _waiting(model: ModelHealth) -> list[Text]:
+    """What of a model's data waits, for what, and what a person can do."""
+    lines = []
+    if model.hold is not None:
+        option = f" --model {model.name}"
+        said = f"{model.name}: the next run is {model.hold.words()}: {model.hold.reason}. "
+        lines.append(Text(f"{said}`upkeep runs start{option} --force` starts it now.", style=render.WARN))
+    if model.forced:
+        lines.append(
+            Text(f"{model.name}: {model.forced} wants a run; it starts as soon as none is under way.")
+        )
+    for delivery in model.deliveries:
+        overdue = "overdue" if delivery.overdue else "open"
+        said = f"{model.name}: delivery {delivery.folder or '(no folder)'} is {overdue}"
+        since = f" since {render.text(delivery.since)}" if delivery.since else ""
+        style = render.WARN if delivery.overdue else ""
+        lines.append(Text(f"{said}{since}: {delivery.words()}.", style=style))
+    if model.quarantined:
+        said = f"{model.name}: {model.quarantined} refused files wait: `upkeep quarantine list`."
+        lines.append(Text(said, style=render.WARN))
+    return lines
 
 
 def version_text(model: ModelHealth) -> str:
