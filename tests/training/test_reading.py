@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.training.examples import HEADER, declare, lines, text
+from training.contract.check import check_file
 from training.errors import TrainingError
 from training.reading import read
 
@@ -171,6 +172,31 @@ def test_rows_that_are_in_a_csv_and_in_a_parquet_file_count_once(tmp_path):
     table = read(_write(tmp_path, seed=text(rows[:150])), SPEC)
     assert table.files == ("accepted.parquet", "seed.csv")
     assert (len(table), table.duplicates) == (300, 50)
+
+
+@pytest.mark.parametrize("task", ["binary", "multiclass", "regression"])
+def test_what_the_intake_accepts_is_what_was_pushed(tmp_path, task):
+    spec = declare(task)
+    times = ["2024-03-01T00:00:00Z", "2024-03-01 02:00:00.123456+02:00", "2024-03-01", "2024-03-01T04:05"]
+    odd = [
+        f"{time},{kind},{place},{size},{heavy},{label}"
+        for time, kind, place, size, heavy, label in zip(
+            times,
+            ["a", "b", "c", "a"],
+            ["NA", '"x,y"', '"say ""x"""', "é"],
+            ["-0.0", "1e-5", "12.658579999999999", ""],
+            ["true", "false", "1", "0"],
+            [row.rpartition(",")[2] for row in lines(4, task)],
+            strict=True,
+        )
+    ]
+    pushed, accepted = tmp_path / "pushed", tmp_path / "accepted"
+    for folder in (pushed, accepted):
+        folder.mkdir()
+    _write(pushed, a=text([*lines(200, task), *odd]))
+    report = check_file(pushed / "a.csv", spec, accept_to=accepted / "a.parquet")
+    assert (report.ok, report.rows, report.dropped) == (True, 204, 0), report.reason
+    _same(read(pushed, spec), read(accepted, spec))
 
 
 @given(
