@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from training.contract.distribution import MIN_DISTINCT, MIN_ROWS
@@ -17,6 +17,11 @@ _MARGIN = 0.25
 _DECILE_DIGITS = 4
 # The spec takes numbers below this.
 _MOST = 1e290
+_NUMBERS = (
+    "TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT",
+    "UHUGEINT", "FLOAT", "DOUBLE", "DECIMAL",
+)  # fmt: skip
+_TEXTS = ("VARCHAR", "ENUM", "UUID")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,6 +88,28 @@ def propose(facts: Facts) -> Proposal:
     return _category(facts)
 
 
+def propose_typed(facts: Facts, kind: str) -> Proposal:
+    """The rule of a column that has a type in its files, which no rule of another type would accept.
+
+    Args:
+        facts: What was counted.
+        kind: DuckDB's name of a Parquet column's type.
+    """
+    base = "LIST" if kind.endswith("]") else kind.partition("(")[0]
+    if facts.present == 0 or base == "BOOLEAN" or base.startswith(("TIMESTAMP", "DATE")):
+        return propose(facts)
+    if base in _NUMBERS and facts.numbers:
+        proposal, strange = _number(replace(facts, numbers=facts.present)), facts.present - facts.numbers
+        note = f"; {strange:,} rows hold NaN or infinity" if strange else ""
+        return Proposal(proposal.options, proposal.note + note)
+    if base in _TEXTS:
+        proposal = propose(replace(facts, numbers=0, words=0, distinct=facts.distinct))
+        if proposal.options is not None and facts.numbers == facts.present:
+            return Proposal(proposal.options, f"numbers, but written as text in Parquet; {proposal.note}")
+        return proposal
+    return Proposal(None, f"of type {kind.lower()}; a feature is a number, a text or a boolean")
+
+
 def outward(low: float, high: float) -> tuple[float | None, float | None]:
     """A range around what was seen, with a margin, in round numbers; None for a side without a limit.
 
@@ -90,7 +117,8 @@ def outward(low: float, high: float) -> tuple[float | None, float | None]:
     within 0 and 1.
     """
     spread = high - low or abs(high) or 1.0
-    if low == high == 0 or not 1 / _MOST < spread < _MOST:
+    far = max(abs(low), abs(high)) > _MOST
+    if far or low == high == 0 or not 1 / _MOST < spread < _MOST:
         return 0 if low >= 0 else None, None
     step = 10.0 ** math.floor(math.log10(spread / 2))
     least = math.floor((low - _MARGIN * spread) / step) * step
