@@ -21,7 +21,7 @@ _PARAMETERS = "upkeep-parameters"
 _HOOK = "upkeep-faults"
 
 
-class Refused(Exception):
+class RefusedError(Exception):
     """An answer of a service that is an error."""
 
     def __init__(self, code: str, status: int = 400, message: str = "", **more: Any) -> None:
@@ -110,7 +110,7 @@ class Account:
         """Carry out a call with the faults that strike it, repeating it as botocore would.
 
         Raises:
-            Refused: The service's last answer was an error.
+            RefusedError: The service's last answer was an error.
             Killed: The function that called is gone.
         """
         lane = self.lane
@@ -130,7 +130,7 @@ class Account:
         return self._attempt(lane, call, max(attempts, 1), own=own)
 
     def _attempt(self, lane: Lane, call: Call, attempts: int, *, own: bool) -> dict[str, Any]:
-        error: Exception = Refused("InternalError", 500)
+        error: Exception = RefusedError("InternalError", 500)
         for attempt in range(1, attempts + 1):
             if attempt > 1:
                 self._wait(lane, self.backoff(attempt - 1), own=own)
@@ -150,7 +150,7 @@ class Account:
                     continue
                 try:
                     answer, refused = self._perform(call), None
-                except Refused as raised:
+                except RefusedError as raised:
                     answer, refused = {}, raised
                 if fate == "kill after":
                     raise self._killed(call, attempt)
@@ -213,7 +213,7 @@ def attach(client: Any) -> Any:
             return None
         try:
             found = account.call(service, model.name, context[_PARAMETERS], attempts)
-        except Refused as refused:
+        except RefusedError as refused:
             error = {"Code": refused.code, "Message": refused.message}
             return _Http(refused.status), {"Error": error, "ResponseMetadata": _metadata(refused.status)} | (
                 refused.more
@@ -235,14 +235,16 @@ def _metadata(status: int) -> dict[str, Any]:
     return {"HTTPStatusCode": status, "HTTPHeaders": {}, "RequestId": "0", "RetryAttempts": 0}
 
 
-def _slow_down(service: str) -> Refused:
+def _slow_down(service: str) -> RefusedError:
     if service == "s3":
-        return Refused("SlowDown", 503, "Please reduce your request rate.")
-    return Refused("ThrottlingException", 400, "Rate exceeded")
+        return RefusedError("SlowDown", 503, "Please reduce your request rate.")
+    return RefusedError("ThrottlingException", 400, "Rate exceeded")
 
 
-def _unavailable(service: str) -> Refused:
-    return Refused("ServiceUnavailable" if service == "s3" else "InternalServerError", 503, "Try again later")
+def _unavailable(service: str) -> RefusedError:
+    return RefusedError(
+        "ServiceUnavailable" if service == "s3" else "InternalServerError", 503, "Try again later"
+    )
 
 
 def _about(service: str, params: Mapping[str, Any]) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
-from tests.faults.account import Clock, Refused
+from tests.faults.account import Clock, RefusedError
 from tests.faults.expressions import Item, holds, invalid, updated
 
 # A page has 1 MB on AWS; here it is so short that code which reads one page only is found out.
@@ -43,7 +43,7 @@ class DynamoDB:
 
     def _table(self, name: str) -> dict[tuple[str, str], Item]:
         if name not in self.tables:
-            raise Refused("ResourceNotFoundException", 400, f"Requested resource not found: {name}")
+            raise RefusedError("ResourceNotFoundException", 400, f"Requested resource not found: {name}")
         return self.tables[name]
 
     def _check(self, params: Mapping[str, Any], item: Item | None) -> None:
@@ -53,7 +53,7 @@ class DynamoDB:
         if params.get("ReturnValuesOnConditionCheckFailure") == "ALL_OLD" and item is not None:
             more = {"Item": item}
         message = "The conditional request failed"
-        raise Refused("ConditionalCheckFailedException", 400, message, **more)
+        raise RefusedError("ConditionalCheckFailedException", 400, message, **more)
 
     def _write(self, table: str, key: tuple[str, str], item: Item | None) -> None:
         if item is None:
@@ -160,14 +160,14 @@ class DynamoDB:
             try:
                 self._check(asked, old)
                 reasons.append({"Code": "None"})
-            except Refused as refused:
+            except RefusedError as refused:
                 reasons.append({"Code": "ConditionalCheckFailed", "Message": refused.message, **refused.more})
         if any(reason["Code"] != "None" for reason in reasons):
             codes = ", ".join(str(reason["Code"]) for reason in reasons)
             message = (
                 f"Transaction cancelled, please refer cancellation reasons for specific reasons [{codes}]"
             )
-            raise Refused("TransactionCanceledException", 400, message, CancellationReasons=reasons)
+            raise RefusedError("TransactionCanceledException", 400, message, CancellationReasons=reasons)
         for action in params["TransactItems"]:
             ((kind, asked),) = action.items()
             if kind != "ConditionCheck":

@@ -8,7 +8,7 @@ from decimal import Decimal
 from functools import cache
 from typing import Any
 
-from tests.faults.account import Refused
+from tests.faults.account import RefusedError
 
 Value = Mapping[str, Any]
 Item = dict[str, Any]
@@ -18,9 +18,9 @@ _TOKEN = re.compile(r"\s*(<>|<=|>=|[=<>(),+\-]|[#:]?[A-Za-z_][\w.#]*|\[\d+\])")
 _CLAUSES = ("SET", "REMOVE", "ADD", "DELETE")
 
 
-def invalid(message: str) -> Refused:
+def invalid(message: str) -> RefusedError:
     """What DynamoDB says to a call it cannot read."""
-    return Refused("ValidationException", 400, message)
+    return RefusedError("ValidationException", 400, message)
 
 
 @cache

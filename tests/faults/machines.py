@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from tests.faults.account import ACCOUNT, REGION, Clock, Refused
+from tests.faults.account import ACCOUNT, REGION, Clock, RefusedError
 
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,80}")
 ENDED = ("SUCCEEDED", "FAILED", "TIMED_OUT", "ABORTED")
@@ -64,9 +64,9 @@ class States:
     def _start(self, params: Mapping[str, Any]) -> dict[str, Any]:
         machine, name = params["stateMachineArn"].rpartition(":")[2], params["name"]
         if machine not in self.machines:
-            raise Refused("StateMachineDoesNotExist", 400, params["stateMachineArn"])
+            raise RefusedError("StateMachineDoesNotExist", 400, params["stateMachineArn"])
         if not _NAME.fullmatch(name):
-            raise Refused("InvalidName", 400, name)
+            raise RefusedError("InvalidName", 400, name)
         new = Execution(machine, name, params.get("input", "{}"), self._clock.now)
         found = self.executions.get(new.arn)
         if found is None:
@@ -74,13 +74,13 @@ class States:
             self.started(new)
         elif found.status != "RUNNING" or json.loads(found.text) != json.loads(new.text):
             # https://docs.aws.amazon.com/step-functions/latest/apireference/API_StartExecution.html
-            raise Refused("ExecutionAlreadyExists", 400, f"Execution Already Exists: '{new.arn}'")
+            raise RefusedError("ExecutionAlreadyExists", 400, f"Execution Already Exists: '{new.arn}'")
         return {"executionArn": found.arn, "startDate": datetime.fromtimestamp(found.started, UTC)}
 
     def _describe(self, params: Mapping[str, Any]) -> dict[str, Any]:
         found = self.executions.get(params["executionArn"])
         if found is None:
-            raise Refused(
+            raise RefusedError(
                 "ExecutionDoesNotExist", 400, f"Execution Does Not Exist: '{params['executionArn']}'"
             )
         answer = {
@@ -149,12 +149,12 @@ class SageMaker:
         if operation == "DescribeTrainingJob":
             job = self.jobs.get(params["TrainingJobName"])
             if job is None:
-                raise Refused("ValidationException", 400, "Requested resource not found.")
+                raise RefusedError("ValidationException", 400, "Requested resource not found.")
             return dict(job)
         if operation == "DescribeModelPackage":
             package = self.packages.get(params["ModelPackageName"])
             if package is None:
-                raise Refused("ValidationException", 400, "ModelPackage does not exist")
+                raise RefusedError("ValidationException", 400, "ModelPackage does not exist")
             return {
                 "ModelPackageArn": package.arn,
                 "ModelApprovalStatus": package.approval,

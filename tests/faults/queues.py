@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.faults.account import ACCOUNT, REGION, Clock, Refused
+from tests.faults.account import ACCOUNT, REGION, Clock, RefusedError
 
 MAX_DELAY_SECONDS = 900
 
@@ -109,12 +109,12 @@ class SQS:
         """Carry out a call."""
         queue = self.queues.get(params["QueueUrl"])
         if queue is None:
-            raise Refused("AWS.SimpleQueueService.NonExistentQueue", 400)
+            raise RefusedError("AWS.SimpleQueueService.NonExistentQueue", 400)
         if operation == "SendMessage":
             return {"MessageId": self._send(queue, params), "MD5OfMessageBody": ""}
         if operation == "SendMessageBatch":
             if len(params["Entries"]) > 10:
-                raise Refused("AWS.SimpleQueueService.TooManyEntriesInBatchRequest", 400)
+                raise RefusedError("AWS.SimpleQueueService.TooManyEntriesInBatchRequest", 400)
             done = [
                 {"Id": entry["Id"], "MessageId": self._send(queue, entry), "MD5OfMessageBody": ""}
                 for entry in params["Entries"]
@@ -133,7 +133,7 @@ class SQS:
     def _send(self, queue: Queue, params: Mapping[str, Any]) -> str:
         delay = params.get("DelaySeconds", 0)
         if not 0 <= delay <= MAX_DELAY_SECONDS:
-            raise Refused(
+            raise RefusedError(
                 "InvalidParameterValue", 400, f"Value {delay} for parameter DelaySeconds is invalid"
             )
         message = self.message(params["MessageBody"], delay)
@@ -175,8 +175,8 @@ class SNS:
         subject = params.get("Subject", "")
         # https://docs.aws.amazon.com/sns/latest/api/API_Publish.html
         if len(subject) > 100 or not subject.isascii() or "\n" in subject:
-            raise Refused("InvalidParameter", 400, "Invalid parameter: Subject")
+            raise RefusedError("InvalidParameter", 400, "Invalid parameter: Subject")
         if len(params["Message"].encode()) > 262_144:
-            raise Refused("InvalidParameter", 400, "Invalid parameter: Message too long")
+            raise RefusedError("InvalidParameter", 400, "Invalid parameter: Message too long")
         self.published.append((self._clock.now, subject, params["Message"]))
         return {"MessageId": str(len(self.published))}

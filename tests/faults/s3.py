@@ -12,7 +12,7 @@ from urllib.parse import unquote
 
 from botocore.response import StreamingBody
 
-from tests.faults.account import ACCOUNT, Clock, Refused
+from tests.faults.account import ACCOUNT, Clock, RefusedError
 
 _PAGE = 1000
 
@@ -55,7 +55,7 @@ class S3:
     def perform(self, operation: str, params: Mapping[str, Any]) -> dict[str, Any]:
         """Carry out a call."""
         if params.get("ExpectedBucketOwner", ACCOUNT) != ACCOUNT:
-            raise Refused("AccessDenied", 403)
+            raise RefusedError("AccessDenied", 403)
         method = getattr(self, f"_{operation}", None)
         if method is None:
             raise NotImplementedError(operation)
@@ -116,7 +116,7 @@ class S3:
 
     def _bucket(self, name: str) -> dict[str, list[Version]]:
         if name not in self.buckets:
-            raise Refused("NoSuchBucket", 404)
+            raise RefusedError("NoSuchBucket", 404)
         return self.buckets[name]
 
     def _find(self, params: Mapping[str, Any], *, head: bool = False) -> Version:
@@ -124,26 +124,26 @@ class S3:
         if wanted := params.get("VersionId"):
             versions = [version for version in versions if version.version_id == wanted]
             if not versions:
-                raise Refused("404" if head else "NoSuchVersion", 404)
+                raise RefusedError("404" if head else "NoSuchVersion", 404)
             if versions[0].marker:
-                raise Refused("405" if head else "MethodNotAllowed", 405)
+                raise RefusedError("405" if head else "MethodNotAllowed", 405)
         if not versions or versions[-1].marker:
-            raise Refused("404" if head else "NoSuchKey", 404)
+            raise RefusedError("404" if head else "NoSuchKey", 404)
         found = versions[-1]
         if params.get("IfMatch", found.etag).strip('"') != found.etag.strip('"'):
-            raise Refused("412" if head else "PreconditionFailed", 412)
+            raise RefusedError("412" if head else "PreconditionFailed", 412)
         return found
 
     def _check_free(self, params: Mapping[str, Any]) -> None:
         """The conditions of a write."""
         current = self.current(params["Bucket"], params["Key"])
         if params.get("IfNoneMatch") == "*" and current is not None:
-            raise Refused("PreconditionFailed", 412)
+            raise RefusedError("PreconditionFailed", 412)
         wanted = params.get("IfMatch")
         if wanted and current is None:
-            raise Refused("NoSuchKey", 404)
+            raise RefusedError("NoSuchKey", 404)
         if wanted and current and wanted.strip('"') != current.etag.strip('"'):
-            raise Refused("PreconditionFailed", 412)
+            raise RefusedError("PreconditionFailed", 412)
 
     def _PutObject(self, params: Mapping[str, Any]) -> dict[str, Any]:  # noqa: N802 - AWS's name
         self._check_free(params)
@@ -177,7 +177,7 @@ class S3:
         if asked := params.get("Range"):
             first, _, last = asked.removeprefix("bytes=").partition("-")
             if int(first) >= len(body):
-                raise Refused("InvalidRange", 416)
+                raise RefusedError("InvalidRange", 416)
             part = body[int(first) : int(last) + 1 if last else None]
             answer["ContentRange"] = f"bytes {first}-{int(first) + len(part) - 1}/{len(body)}"
             body = part
@@ -191,10 +191,10 @@ class S3:
             bucket, _, key = path.lstrip("/").partition("/")
             source = {"Bucket": bucket, "Key": key} | ({"VersionId": version} if version else {})
         if params.get("ExpectedSourceBucketOwner", ACCOUNT) != ACCOUNT:
-            raise Refused("AccessDenied", 403)
+            raise RefusedError("AccessDenied", 403)
         found = self._find(source)
         if params.get("CopySourceIfMatch", found.etag).strip('"') != found.etag.strip('"'):
-            raise Refused("PreconditionFailed", 412)
+            raise RefusedError("PreconditionFailed", 412)
         self._check_free(params)
         replace = params.get("MetadataDirective") == "REPLACE"
         made = self.put(
@@ -218,7 +218,7 @@ class S3:
         if wanted := params.get("IfMatch"):
             current = self.current(params["Bucket"], params["Key"])
             if current is None or current.etag.strip('"') != wanted.strip('"'):
-                raise Refused("PreconditionFailed", 412)
+                raise RefusedError("PreconditionFailed", 412)
         made = self.delete(params["Bucket"], params["Key"], params.get("VersionId"))
         return {"VersionId": made, "DeleteMarker": "VersionId" not in params}
 
@@ -312,5 +312,5 @@ class S3:
 
     def _upload(self, params: Mapping[str, Any]) -> tuple[str, str, dict[int, bytes]]:
         if params["UploadId"] not in self.uploads:
-            raise Refused("NoSuchUpload", 404)
+            raise RefusedError("NoSuchUpload", 404)
         return self.uploads[params["UploadId"]]
