@@ -1,7 +1,7 @@
 """What must hold of every history, whatever went wrong in it. This is the asset; the stories only feed it.
 
 I1  each data version leads to one successful training and at most one registered package
-I4  nothing vanishes: every object version ends in a final state, every good row in the data, every bad one not
+I4  nothing vanishes: every object version ends in a final state; all good rows are data, no bad one is
 I5  the newest data wins: the last training is on all that is accepted, and no later one on less
 I7  spending is bounded: one at a time, cool-down, so many a day, so much a month
 Told: people hear of every quarantined delivery and of every hold
@@ -14,6 +14,7 @@ buckets, the table and the machines hold, and what ``contents`` knows of each fi
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import tempfile
 from collections import Counter
@@ -117,7 +118,8 @@ def _settled(world: World, expected: Expectation) -> Iterator[str]:
         if push.content.verdict == "ignored":
             allowed = {"ignored", "accepted"}
         if state not in allowed:
-            yield f"I4: {name} ended {state}, expected {' or '.join(sorted(allowed))}: {mine[0].get('reason')}"
+            wanted = " or ".join(sorted(allowed))
+            yield f"I4: {name} ended {state}, expected {wanted}: {mine[0].get('reason')}"
 
 
 def _accepted(world: World) -> Iterator[str]:
@@ -203,7 +205,7 @@ def _kept(world: World) -> Iterator[str]:
 
 
 def _taken_out_safely(world: World) -> Iterator[str]:
-    """A version leaves ``incoming/`` only after its content is safe elsewhere, and never by a marker of ours."""
+    """A version leaves ``incoming/`` only after its content is safe elsewhere, never by a marker of ours."""
     pushes = {(push.key, push.version_id): push for push in world.facts.pushes}
     safe: set[tuple[str, str]] = set()
     withdrawn = {(push.key, push.withdrawn) for push in world.facts.pushes}
@@ -246,13 +248,15 @@ def _dead_letters(world: World) -> Iterator[str]:
 def _trained_once(world: World) -> Iterator[str]:
     for model in world.specs:
         succeeded = world.succeeded(model)
-        for what, ids in (
-            ("data version", Counter(run.input["data_version"] for run in succeeded)),
-            ("set of files", Counter(frozenset(listed(world, run)) for run in succeeded)),
-        ):
+        counted: dict[str, Counter[Any]] = {
+            "data version": Counter(run.input["data_version"] for run in succeeded),
+            "set of files": Counter(frozenset(listed(world, run)) for run in succeeded),
+        }
+        for what, ids in counted.items():
             for one, count in ids.items():
                 if count > 1 and not world.facts.forced:
-                    yield f"I1: {what} {sorted(one) if isinstance(one, frozenset) else one} trained {count} times"
+                    shown = one if isinstance(one, str) else sorted(one)
+                    yield f"I1: {what} {shown} was trained on {count} times"
         packages = Counter(
             package.properties["data_version"]
             for package in world.sagemaker.packages.values()
@@ -359,7 +363,7 @@ def _held_rightly(world: World, model: str) -> bool:
 def _spending(world: World) -> Iterator[str]:
     for model, spec in world.specs.items():
         runs, limits = world.runs(model), spec.triggers
-        for one, two in zip(runs, runs[1:], strict=False):
+        for one, two in itertools.pairwise(runs):
             if one.ended is None or two.started < one.ended:
                 yield f"I7: run {two.name} began while {one.name} went on"
         tries = Counter(run.input["data_version"] for run in runs)
@@ -377,7 +381,7 @@ def _pace(world: World, model: str) -> Iterator[str]:
     """The times of the decisions, as recorded: an execution may begin later, when its starter was killed."""
     limits = world.specs[model].triggers
     starts = sorted(float(record["started_at"]) for record in _records(world, "run#", model))
-    for one, two in zip(starts, starts[1:], strict=False):
+    for one, two in itertools.pairwise(starts):
         if two - one < limits.cooldown_seconds:
             yield f"I7: two runs of {model} began within {two - one:.0f} s, the cool-down is longer"
     for place, start in enumerate(starts):

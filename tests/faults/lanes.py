@@ -70,7 +70,7 @@ class Lane:
         self._mine.acquire()
         try:
             if self._doomed:
-                raise Killed(f"{self.name} never began")
+                raise Killed(f"{self.name} never began")  # noqa: TRY301 - as if it had begun
             self.result = self._work()
         except BaseException as error:  # noqa: BLE001 - whatever it was, the world looks at it
             self.error = error
