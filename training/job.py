@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from models.spec import ModelSpec, SpecError, parse
-from training import artifact, bundle, estimators, evaluate, reading, reference, splits
+from training import artifact, bundle, estimators, evaluate, leakage, reading, reference, splits
 from training.artifact import Model
 from training.errors import ArtifactError, TrainingError
 from training.features import FeatureEncoder
@@ -72,9 +72,15 @@ def run(settings: Settings) -> dict[str, Any]:
         labels = table.labels[split.start :]
         evaluate.check_labels(labels, spec, "evaluate on")
         held = table.frame.iloc[split.start :]
-        scores = challenger.scores(challenger.encoder.encode_frame(held))
+        matrix = challenger.encoder.encode_frame(held)
+        scores = challenger.scores(matrix)
         challenger_metrics = evaluate.measure(spec.task, labels, scores, challenger.classes)
-        note = champion.note or split.note or evaluate.too_one_sided(labels, spec)
+        note = (
+            champion.note
+            or split.note
+            or evaluate.too_one_sided(labels, spec)
+            or leakage.find(matrix, labels, spec)
+        )
         champion_metrics, note = (None, note) if note else _score_champion(champion.model, spec, held, labels)
     with clock.phase("store"):
         passport = {

@@ -283,6 +283,12 @@ def _relabelled(count, ones):
     return [f"{row.rpartition(',')[0]},{int(place in ones)}" for place, row in enumerate(lines(count))]
 
 
+def _with_heavy(row, heavy):
+    """The row with another value in the column before the label."""
+    cells = row.split(",")
+    return ",".join([*cells[:-2], heavy, cells[-1]])
+
+
 DEGENERATE = {
     "one row": (lines(1), "column late: the only row to train with has the label "),
     "one row many times": (
@@ -303,6 +309,10 @@ DEGENERATE = {
     "the other label in 200": (
         _relabelled(2000, set(range(2000)) - set(range(0, 2000, 200))),
         "only 2 of the 400 rows to compare on have another label than 1, at least 10 are needed",
+    ),
+    "a feature that is the label": (
+        [_with_heavy(row, row.rpartition(",")[2]) for row in lines(500)],
+        "the feature heavy alone tells late in all 100 rows to compare on",
     ),
     "few rows": (lines(40), "only 8 rows"),
 }
