@@ -129,7 +129,7 @@ def _permissions(args: IntakeArgs) -> list[Permission]:
         args.queue.work_off(),
         args.dispatch_queue.send("TellOfNewData"),
         args.ledger.keep(),
-        storage.read_versions("ReadFiles", "data", "incoming/*", "accepted/*"),
+        storage.read_versions("ReadFiles", "data", "incoming/*", "accepted/*", "quarantine/*"),
         storage.receive_copies("SortFiles", "data", "accepted/*", "quarantine/*", "rejected/*"),
         storage.remove_versions("TakeFilesAway", "data", "incoming/*"),
         storage.browse(

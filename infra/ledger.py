@@ -14,7 +14,7 @@ from infra.permissions import Permission
 PARTITION, SORT, EXPIRY = "pk", "sk", "expires_at"
 # A transaction has no action of its own, its parts have:
 # https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/transaction-apis.html#transaction-apis-iam
-READ = ("dynamodb:GetItem", "dynamodb:Query")
+READ = ("dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:Query")
 WRITE = ("dynamodb:PutItem", "dynamodb:UpdateItem")
 
 

@@ -114,7 +114,7 @@ class Model(pulumi.ComponentResource):
             pulumi.ResourceOptions(parent=self),
         )
         objects = self._upload()
-        self._record_seed()
+        self._record_seed(objects[1])
         self.job = self._train_seed([*objects, policy, args.code])
         self.served = self._serve(policy)
         self.role_arn = self.role.arn
@@ -129,6 +129,7 @@ class Model(pulumi.ComponentResource):
         )
 
     def _upload(self) -> list[aws.s3.BucketObjectv2]:
+        """Spec, seed and manifest."""
         args = self._args
         self._seed_key = args.seed.key(args.spec.name)
         listed = Manifest.of(args.names.bucket("data"), [self._seed_key])
@@ -140,18 +141,20 @@ class Model(pulumi.ComponentResource):
         )
         return [spec, seed, self._object("manifest", data, self._manifest_key, listed.body)]
 
-    def _record_seed(self) -> None:
+    def _record_seed(self, stored: aws.s3.BucketObjectv2) -> None:
         """Later trainings find the seed in the ledger, like every other data.
 
         What people make of the record, say by forgetting rows, is theirs; another seed is another record.
         """
-        ledger, seed = self._args.ledger.resource, self._args.seed
+        ledger, seed, spec = self._args.ledger.resource, self._args.seed, self._args.spec
         aws.dynamodb.TableItem(
             f"{self._name}-seed-record-{seed.sha256[:8]}",
             table_name=ledger.name,
             hash_key=PARTITION,
             range_key=SORT,
-            item=json.dumps(seed.record(self._args.spec), sort_keys=True),
+            item=stored.version_id.apply(
+                lambda version: json.dumps(seed.record(spec, version).to_item(), sort_keys=True)
+            ),
             opts=pulumi.ResourceOptions(parent=self, ignore_changes=["item"]),
         )
 

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from models.spec import ModelSpec, SpecError
+from training.ledger.records import NO_VERSION, DataRecord
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,24 +69,21 @@ class Seed:
         """Where the intake would have put the file."""
         return f"accepted/{model}/{self.sha256[:16]}-{self.name}"
 
-    def record(self, spec: ModelSpec) -> dict[str, dict[str, str]]:
-        """What the ledger says of it, as DynamoDB writes an item: accepted at the beginning of all time."""
-        text = {
-            "pk": spec.name,
-            "sk": f"data#{self.sha256}",
-            "key": self.key(spec.name),
-            "sha256": self.sha256,
-            "first": self.first,
-            "last": self.last,
-            "contract": spec.contract_version,
-            "source": f"models/{spec.name}/{self.name}",
-            "state": "active",
-        }
-        numbers = {"rows": self.rows, "dropped": 0, "bytes": len(self.content), "accepted_at": 0}
-        return {
-            **{key: {"S": value} for key, value in text.items()},
-            **{key: {"N": str(value)} for key, value in numbers.items()},
-        }
+    def record(self, spec: ModelSpec, version_id: str | None) -> DataRecord:
+        """What the ledger says of it: accepted before everything else."""
+        return DataRecord(
+            model=spec.name,
+            raw_sha256=self.sha256,
+            key=self.key(spec.name),
+            version_id=version_id or NO_VERSION,
+            sha256=self.sha256,
+            rows=self.rows,
+            first=self.first,
+            last=self.last,
+            bytes=len(self.content),
+            contract=spec.contract_version,
+            source=f"models/{spec.name}/{self.name}",
+        )
 
 
 def _span(content: bytes, time_column: str, shown: str) -> tuple[str, str]:

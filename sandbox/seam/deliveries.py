@@ -16,7 +16,8 @@ from typing import Any
 from sandbox.authorization import Permission
 from sandbox.calls import Call
 from sandbox.lifecycle import ACCOUNT, REGION
-from sandbox.seam import encryption
+from sandbox.seam import dead_letters, encryption
+from sandbox.seam.dead_letters import Failure
 from sandbox.seam.internals import ministack
 from sandbox.seam.roles import role_denial
 
@@ -75,13 +76,16 @@ def check_deliveries() -> None:
 
     @functools.wraps(invoke)
     def where_allowed(target: dict[str, Any], event: Any, rule: dict[str, Any], view: Any = None) -> None:
-        refused = _refused(target, rule)
-        if refused is None:
+        failure = dead_letters.missing(str(target.get("Arn", ""))) or _refused(target, rule)
+        if failure is None:
             invoke(target, event, rule, view)
             return
-        _log.warning("%s was not delivered to %s: %s", rule.get("Name"), target.get("Arn"), refused)
+        _log.warning("%s was not delivered to %s: %s", rule.get("Name"), target.get("Arn"), failure.reason)
         dimensions = {"RuleName": str(rule.get("Name"))}
-        cloudwatch.record_metric("AWS/Events", "FailedInvocations", 1, "Count", dimensions)
+        view = view or events._pattern_event_view(event)
+        metric = _give_up(target, view.event_with_detail(), rule, failure)
+        for name in ("FailedInvocations", *metric):
+            cloudwatch.record_metric("AWS/Events", name, 1, "Count", dimensions)
 
     @functools.wraps(act)
     def to_allowed_topics(alarm: dict[str, Any], old: str, new: str, reason: str) -> None:
@@ -93,8 +97,28 @@ def check_deliveries() -> None:
     cloudwatch._dispatch_alarm_actions = to_allowed_topics
 
 
-def _refused(target: dict[str, Any], rule: dict[str, Any]) -> str | None:
+def _give_up(
+    target: dict[str, Any], event: dict[str, Any], rule: dict[str, Any], failure: Failure
+) -> tuple[str, ...]:
+    """Send what cannot be delivered to the target's dead-letter queue; the metric that AWS counts of it."""
+    queue = (target.get("DeadLetterConfig") or {}).get("Arn")
+    if not queue:
+        return ()
+    source = _rule_arn(rule)
+    allowed = service_may("events.amazonaws.com", "sqs:SendMessage", queue, source)
+    if allowed and dead_letters.put(queue, event, source, str(target.get("Arn", "")), failure):
+        return ("InvocationsSentToDlq",)
+    _log.warning("%s took no dead letter of %s", queue, rule.get("Name"))
+    return ("InvocationsFailedToBeSentToDlq",)
+
+
+def _refused(target: dict[str, Any], rule: dict[str, Any]) -> Failure | None:
     """Why a target may not be invoked: by its own policy, or by the role the rule or schedule gives it."""
+    reason = _refusal(target, rule)
+    return None if reason is None else Failure(dead_letters.NO_PERMISSIONS, reason)
+
+
+def _refusal(target: dict[str, Any], rule: dict[str, Any]) -> str | None:
     arn = str(target.get("Arn", ""))
     service = arn.split(":")[2] if arn.count(":") >= 5 else ""
     action = _ACTIONS.get(service)

@@ -10,6 +10,7 @@ from typing import Any
 from sandbox import calls
 from sandbox.seam.account import Account
 from sandbox.seam.alarms import Watch
+from sandbox.seam.buckets import complete_buckets
 from sandbox.seam.deliveries import check_deliveries
 from sandbox.seam.encryption import guard_objects
 from sandbox.seam.guard import guard, teach_resources
@@ -103,8 +104,9 @@ def connect(account: Account, sagemaker: Any) -> Emulator:
     extend_state_machines(account.endpoint_url)
     check_deliveries()
     guard_objects()
+    complete_buckets()
     complete_logs(account)
     app.SERVICE_HANDLERS["sagemaker"] = SageMakerHandler(sagemaker)
-    for service in ("sagemaker", "lambda", "states", "events", "scheduler", "sns", "sqs"):
+    for service in ("sagemaker", "lambda", "states", "events", "scheduler", "sns", "sqs", "dynamodb"):
         app.SERVICE_HANDLERS[service] = guard(service, app.SERVICE_HANDLERS[service])
     return Emulator(sagemaker, Watch())

@@ -3,7 +3,9 @@
 Sources: "Using server-side encryption with AWS KMS keys"
 (https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingKMSEncryption.html), "Amazon SQS key management"
 (https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-key-management.html),
-"Managing Amazon SNS encryption keys" (https://docs.aws.amazon.com/sns/latest/dg/sns-key-management.html).
+"Managing Amazon SNS encryption keys" (https://docs.aws.amazon.com/sns/latest/dg/sns-key-management.html),
+"DynamoDB encryption at rest usage notes"
+(https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/encryption.usagenotes.html).
 Keys that AWS manages ask for no permission of people and roles, and let no other service in.
 """
 
@@ -18,7 +20,7 @@ from typing import Any, cast
 from sandbox import calls
 from sandbox.authorization import Permission
 from sandbox.calls import Call
-from sandbox.lifecycle import REGION
+from sandbox.lifecycle import ACCOUNT, REGION
 from sandbox.seam.internals import ministack
 from sandbox.seam.roles import denial
 from sandbox.seam.sagemaker import Answer
@@ -26,7 +28,11 @@ from sandbox.seam.sagemaker import Answer
 _ALGORITHM = "x-amz-server-side-encryption"
 _KEY = "x-amz-server-side-encryption-aws-kms-key-id"
 _WRITES = ("PutObject", "CopyObject", "CreateMultipartUpload")
+# DynamoDB decrypts the table's key in the name of its caller, for writing too.
+_ITEMS = ("PutItem", "GetItem", "UpdateItem", "DeleteItem", "Query", "Scan", "BatchGetItem", "BatchWriteItem")
+_TRANSACTIONS = ("TransactWriteItems", "TransactGetItems")
 _MESSAGES = {
+    **{("dynamodb", operation): ("kms:Decrypt",) for operation in (*_ITEMS, *_TRANSACTIONS)},
     ("sns", "Publish"): ("kms:GenerateDataKey", "kms:Decrypt"),
     ("sqs", "SendMessage"): ("kms:GenerateDataKey", "kms:Decrypt"),
     ("sqs", "SendMessageBatch"): ("kms:GenerateDataKey", "kms:Decrypt"),
@@ -77,22 +83,43 @@ def _written_under(headers: Mapping[str, str], bucket: str) -> str | None:
 
 
 def message_refusal(call: Call, headers: Mapping[str, str], query: Mapping[str, list[str]]) -> Answer | None:
-    """A denial of the key of the topic or queue a message goes to or comes from."""
+    """A denial of the key of the topic or queue a message goes to or comes from, or of an item's table."""
     actions = _MESSAGES.get((call.service, call.operation))
     if actions is None:
         return None
-    return _refused(call, headers, query, resource_key(_message_arn(call)), actions)
+    refusals = (_refused(call, headers, query, resource_key(arn), actions) for arn in _used_arns(call))
+    return next((refusal for refusal in refusals if refusal is not None), None)
 
 
-def _message_arn(call: Call) -> str:
+def _used_arns(call: Call) -> list[str]:
+    if call.service == "dynamodb":
+        return [_table_arn(name) for name in _tables(call.params)]
     if call.service == "sns":
-        return str(call.params.get("TopicArn") or call.params.get("TargetArn") or "")
+        return [str(call.params.get("TopicArn") or call.params.get("TargetArn") or "")]
     owner, _, name = str(call.params.get("QueueUrl", "")).rpartition("/")
-    return f"arn:aws:sqs:{REGION}:{owner.rpartition('/')[2]}:{name}"
+    return [f"arn:aws:sqs:{REGION}:{owner.rpartition('/')[2]}:{name}"]
+
+
+def _tables(params: Mapping[str, Any]) -> list[str]:
+    """Names, or ARNs, of the tables a request is about, each once."""
+    parts = [part for action in params.get("TransactItems") or [] for part in action.values()]
+    named = [
+        params.get("TableName"),
+        *(params.get("RequestItems") or {}),
+        *(p.get("TableName") for p in parts),
+    ]
+    return list(dict.fromkeys(str(name) for name in named if name))
+
+
+def _table_arn(name: str) -> str:
+    return name if name.startswith("arn:") else f"arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/{name}"
 
 
 def resource_key(arn: str) -> str | None:
-    """The key a topic or queue is encrypted with, as its owner named it; None when there is none."""
+    """The key a topic, queue or table is encrypted with, as its owner named it; None when there is none."""
+    if ":dynamodb:" in arn:
+        table = ministack("services.dynamodb")._tables.get(arn.rpartition(":table/")[2]) or {}
+        return (table.get("SSEDescription") or {}).get("KMSMasterKeyArn") or None
     if ":sns:" in arn:
         found = ministack("services.sns")._topic_by_arn_any_scope(arn)
     else:

@@ -21,15 +21,16 @@ RELIED_ON = {
         _dims_key _dims_from_list _stat_value _calc_stats""",
     "services.cloudwatch_logs": """_log_groups _create_log_group _create_log_stream _put_log_events
         _filter_log_events _resolve_log_group_name""",
-    "services.eventbridge": "_invoke_target _put_events",
+    "services.dynamodb": "_tables",
+    "services.eventbridge": "_dispatch_event _invoke_target _pattern_event_view _put_events",
     "services.iam": "_roles",
     "services.kms": "_resolve_key",
     "services.lambda_svc": "_functions _emit_lambda_logs",
-    "services.s3": "_bucket_default_sse_headers handle_request",
+    "services.s3": "_bucket_default_sse_headers _fire_s3_event handle_request",
     "services.sns": "_topic_by_arn_any_scope topic_policy_for_arn",
-    "services.sqs": "_queue_by_arn _queues",
+    "services.sqs": "_ensure_msg_fields _queue_by_arn _queues queue_delay",
     "services.stepfunctions": """_ExecutionError _emit_execution_status_event _execute_task _invoke_resource
-        _state_machines _sdk_json_params _sdk_json_result _AWS_SDK_ERROR_PREFIX""",
+        _resolve_state_machine_arn _state_machines _sdk_json_params _sdk_json_result _AWS_SDK_ERROR_PREFIX""",
     "services.sts": "register_session",
 }
 

@@ -84,6 +84,8 @@ class Recorder(mocks.Mocks):
             outputs.setdefault("name", physical)
         if args.typ == "aws:kms/key:Key":
             outputs["keyId"] = f"id-of-{args.name}"
+        if args.typ == "aws:s3/bucketObjectv2:BucketObjectv2":
+            outputs["versionId"] = f"version-of-{args.name}"
         if args.typ == "aws:sqs/queue:Queue":
             outputs["url"] = f"https://sqs.{REGION}.amazonaws.com/{ACCOUNT}/{physical}"
         return f"{physical}", outputs
