@@ -126,9 +126,22 @@ def _clean(source: Path, target: str, time_column: str, task: str | None, to: Pa
             first = first or report
             if report.ok:
                 return _Clean(source, to, report, _kinds(source, report))
+            if report.diff.get("missing"):
+                raise LearnError(_without(source, report))
             if not {"encoding", "types"} & {f.rule for f in report.findings}:
                 raise LearnError(f"{source.name}: {report.reason}")
     raise LearnError(f"{source.name}: {first.reason if first else ''}")
+
+
+def _without(source: Path, report: Report) -> str:
+    """Say which column is not there, and what is."""
+    missing, others = report.diff["missing"], report.diff.get("added") or []
+    likely = report.diff.get("renamed") or {}
+    hints = ", ".join(f"{new} instead of {old}?" for old, new in likely.items())
+    return (
+        f"{source.name}: no column {' and no column '.join(missing)}; "
+        f"besides what was named it has {', '.join(others) or 'none'}{'; ' + hints if hints else ''}"
+    )
 
 
 def _kinds(path: Path, report: Report) -> dict[str, str]:

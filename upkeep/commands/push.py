@@ -85,10 +85,14 @@ def push(
     )
     paths = [upload.path for upload in planned.uploads]
     # Also without the check of the command: a row of a bad file would be refused by every version.
-    refused = checking.refused(paths, spec) if wait or not no_check else []
+    checks = checking.checked(paths, spec) if wait or not no_check else []
+    refused = [one for one in checks if not one.ok]
     if refused and not no_check:
         _show_refused(refused, out, as_json=as_json)
         raise typer.Exit(QUARANTINED)
+    for one in checks:
+        if one.losses:
+            out.print(Text(f"{one.path}: {one.losses}: {one.reason}", style=render.WARN))
     sound = [path for path in paths if path not in {item.path for item in refused}]
     source = source_for(there, target, spec, ledger, rows.first_row(sound[0], spec) if sound else None)
     sent = send_all(there, planned, out)
@@ -212,7 +216,7 @@ def _show_pushed(
     )
 
 
-def _show_refused(refused: list[checking.Refusal], out: Console, *, as_json: bool) -> None:
+def _show_refused(refused: list[checking.Checked], out: Console, *, as_json: bool) -> None:
     if as_json:
         found: list[dict[str, Any]] = [{"file": str(item.path), "reason": item.reason} for item in refused]
         render.show_json({"outcome": "refused by the local check", "exit_code": QUARANTINED, "files": found})
