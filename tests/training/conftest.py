@@ -11,7 +11,6 @@ from moto import mock_aws
 
 from tests.training.lambdas import ENVIRONMENT, LEDGER, Clock, Store
 from training import clock as clocks
-from training import intake
 from training.aws import client
 from training.ledger.table import Ledger
 
@@ -25,7 +24,6 @@ def store(monkeypatch):
     for name, value in ENVIRONMENT.items():
         monkeypatch.setenv(name, value)
     monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
-    intake._rows_by_key.clear()
     with mock_aws():
         yield Store()
 

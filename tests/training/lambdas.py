@@ -27,7 +27,9 @@ ENVIRONMENT = {
     "POWERTOOLS_SERVICE_NAME": "anything",
 }
 CONTEXT = SimpleNamespace(
-    invoked_function_arn=f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:{PREFIX}-x", aws_request_id="1"
+    invoked_function_arn=f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:{PREFIX}-x",
+    aws_request_id="1",
+    get_remaining_time_in_millis=lambda: 600_000,
 )
 
 
@@ -73,8 +75,9 @@ class Store:
             client("sqs").create_queue(QueueName=f"{PREFIX}-{role}")
         client("sns").create_topic(Name=f"{PREFIX}-alerts")
 
-    def put(self, key: str, body: str | bytes, bucket: str = DATA) -> None:
-        self.s3.put_object(Bucket=bucket, Key=key, Body=body.encode() if isinstance(body, str) else body)
+    def put(self, key: str, body: str | bytes, bucket: str = DATA) -> str:
+        data = body.encode() if isinstance(body, str) else body
+        return str(self.s3.put_object(Bucket=bucket, Key=key, Body=data)["VersionId"])
 
     def get(self, key: str, bucket: str = DATA) -> bytes:
         return bytes(self.s3.get_object(Bucket=bucket, Key=key)["Body"].read())

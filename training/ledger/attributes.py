@@ -20,7 +20,7 @@ def pack(value: object) -> Attribute:
     """One value as DynamoDB takes it; a number it cannot hold becomes text.
 
     Raises:
-        TypeError: Neither JSON's types nor a tuple.
+        TypeError: Neither one of JSON's types nor bytes or a tuple.
     """
     if value is None:
         return {"NULL": True}
@@ -28,13 +28,15 @@ def pack(value: object) -> Attribute:
         return {"BOOL": value}
     if isinstance(value, str):
         return {"S": value}
+    if isinstance(value, bytes):
+        return {"B": value}
     if isinstance(value, (int, float)):
         return {"N": repr(value)} if _is_number(value) else {"S": str(value)}
     if isinstance(value, Mapping):
         return {"M": {str(key): pack(item) for key, item in value.items()}}
     if isinstance(value, (list, tuple)):
         return {"L": [pack(item) for item in value]}
-    raise TypeError(f"found a {type(value).__name__}, the ledger holds JSON's types only")
+    raise TypeError(f"found a {type(value).__name__}, the ledger holds JSON's types and bytes only")
 
 
 def unpack(attribute: Mapping[str, Any]) -> Any:

@@ -115,12 +115,11 @@ class Objects(Core):
         new = {"Put": self._put_action(data, ABSENT)}
         if entry is not None and entry.state == OPEN:
             changes = {"state": ACCEPTED, "ended_at": self.now()}
-            values = {"was": OPEN, "seen": entry.seen}
-            close = self._update_action(entry.model, entry.sort_key, changes, _UNCHANGED, values)
+            close = self._update_action(entry.model, entry.sort_key, changes, "#state = :was", {"was": OPEN})
             failed = self._transact(mine, new, {"Update": close})
             if failed != [2]:
                 return not failed or self.version(record.key, record.version_id) == record
-            # A person was faster with the entry, or the same bytes were refused once more: it can wait.
+            # A person was faster with the entry.
         failed = self._transact(mine, new)
         return not failed or self.version(record.key, record.version_id) == record
 

@@ -13,6 +13,7 @@ from training.ledger.records import (
     DeliveryRecord,
     ForgetRecord,
     QuarantineRecord,
+    pack_files,
 )
 
 _MOST_TRIES = 10
@@ -78,14 +79,16 @@ class Deliveries(Core):
         new = DeliveryRecord(model=model, folder=folder, files=listed, first_at=self.now())
         if self._put(new, ABSENT):
             return True
-        changes = {"files": listed, "state": OPEN, "complete_at": None, "announced_late": False}
+        packed = pack_files(listed)
+        changes = {"files": packed, "state": OPEN, "announced_late": False}
         condition = "attribute_not_exists(#files) OR #files <> :listed"
-        return self._update(model, new.sort_key, changes, condition, {"listed": listed}) is not None
+        return self._update(model, new.sort_key, changes, condition, {"listed": packed}) is not None
 
     def complete_delivery(self, record: DeliveryRecord) -> bool:
         """Close a folder; race: True for one caller only, and for none when its manifest changed."""
         changes = {"state": COMPLETE, "complete_at": self.now()}
-        condition, values = "#state = :open AND #files = :listed", {"open": OPEN, "listed": record.files}
+        condition = "#state = :open AND #files = :listed"
+        values = {"open": OPEN, "listed": pack_files(record.files or [])}
         return self._update(record.model, record.sort_key, changes, condition, values) is not None
 
     def announce_late(self, model: str, folder: str) -> bool:

@@ -7,9 +7,11 @@ fields an earlier version did not know get their default, so that versions can r
 from __future__ import annotations
 
 import dataclasses
+import gzip
 import hashlib
+import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
@@ -55,6 +57,12 @@ def sort_prefix(key: str) -> str:
     if len(data) > _MAX_KEY_BYTES:
         key = data[:_CUT_KEY_BYTES].decode(errors="ignore") + "~" + hashlib.sha256(data).hexdigest()
     return f"object#{key}#"
+
+
+def pack_files(files: Sequence[Mapping[str, Any]]) -> bytes:
+    """A manifest's list, compressed: an item holds 400 KB, and a delivery may have thousands of files."""
+    text = json.dumps(files, sort_keys=True, separators=(",", ":"))
+    return gzip.compress(text.encode(), mtime=0)
 
 
 class Record:
@@ -281,6 +289,21 @@ class DeliveryRecord(Record):
     def sort_key(self) -> str:
         """The item's ``sk``."""
         return f"delivery#{self.folder}"
+
+    def to_item(self) -> Item:
+        """The item, with the list of files compressed."""
+        item = (
+            dataclasses.replace(self, files=None).to_item() if self.files is not None else super().to_item()
+        )
+        return item if self.files is None else {**item, "files": pack(pack_files(self.files))}
+
+    @classmethod
+    def from_item(cls, item: Mapping[str, Mapping[str, Any]]) -> Self:
+        """Read an item; also one whose list is not compressed."""
+        record = super().from_item(item)
+        if not isinstance(record.files, bytes):
+            return record
+        return dataclasses.replace(record, files=json.loads(gzip.decompress(record.files)))
 
 
 @dataclass(frozen=True, kw_only=True)

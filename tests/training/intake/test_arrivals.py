@@ -1,13 +1,12 @@
 """Only the key of an event is believed, and a file's name is safe wherever it goes."""
 
 import json
-from datetime import UTC, datetime
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from training.arrivals import RefusedEventError, arrival, read_message
+from training.intake.arrivals import RefusedEventError, accepted_key, arrival, is_hidden_folder, read_message
 
 ACCOUNT, BUCKET, QUEUE = "000000000000", "upkeep-test-data-000000000000", "upkeep-test-intake"
 EVENT = {
@@ -47,6 +46,11 @@ def test_an_event_of_our_bucket_names_model_and_file():
             "expected one below incoming/",
         ),
         (_record(detail=EVENT["detail"] | {"object": {"key": 5}}), "key: found 5"),
+        (
+            _record(detail=EVENT["detail"] | {"object": {"key": "incoming/a/b", "version-id": 5}}),
+            "version-id: found 5",
+        ),
+        (_record(detail=EVENT["detail"] | {"object": "incoming/a/b"}), "no S3 event of EventBridge"),
         (_record(detail=None), "no S3 event of EventBridge"),
         (_record(body="{"), "no S3 event of EventBridge"),
         (_record(body="[]"), "no S3 event of EventBridge"),
@@ -95,13 +99,14 @@ def test_a_key_is_taken_apart(key, folder, name):
 @given(st.text(max_size=300))
 def test_keys_of_any_name_stay_in_their_folder_and_within_s3s_limit(rest):
     found = arrival(f"incoming/{rest}")
-    key = found.quarantine_key(datetime(2024, 1, 1, tzinfo=UTC))
-    assert len(key) < 512
-    assert key.startswith("quarantine/")
-    assert key.count("/") == 2
-    assert "//" not in key
+    for has_model in (True, False):
+        key = found.quarantine_key("f" * 16, has_model=has_model)
+        assert len(key) < 512
+        assert key.startswith("quarantine/")
+        assert key.count("/") == 2
+        assert "//" not in key
     if found.is_model_name:
-        assert found.accepted_key("a" * 64).startswith(f"accepted/{found.folder}/{'a' * 16}-")
+        assert found.rejected_key("a" * 64).startswith(f"rejected/{found.folder}/{'a' * 16}-")
 
 
 def test_a_model_name_is_checked_before_it_becomes_part_of_a_key():
@@ -111,7 +116,64 @@ def test_a_model_name_is_checked_before_it_becomes_part_of_a_key():
     assert not arrival("incoming/a.csv").is_model_name
 
 
-def test_quarantined_files_carry_their_arrival_time_and_no_model_has_a_folder_of_its_own():
-    at = datetime(2024, 5, 6, 7, 8, 9, tzinfo=UTC)
-    assert arrival("incoming/toy/a.csv").quarantine_key(at) == "quarantine/toy/20240506T070809Z-a.csv"
-    assert arrival("incoming/a.csv").quarantine_key(at) == "quarantine/no-model/20240506T070809Z-a.csv"
+def test_where_a_file_goes_follows_from_its_content_and_its_name():
+    found = arrival("incoming/toy/by day/a.csv")
+    assert found.quarantine_key("f" * 16, has_model=True) == f"quarantine/toy/{'f' * 16}-by-day-a.csv"
+    assert found.quarantine_key("f" * 16, has_model=False) == f"quarantine/no-model/{'f' * 16}-by-day-a.csv"
+    assert found.rejected_key("0123456789abcdef" * 4) == "rejected/toy/0123456789abcdef-by-day-a.csv.csv"
+    assert accepted_key("toy", "0123456789abcdef" * 4) == "accepted/toy/0123456789abcdef0123.parquet"
+
+
+@pytest.mark.parametrize(
+    ("path", "delivery"), [("a.csv", ""), ("day1/a.csv", "day1"), ("2024/01/a.csv", "2024/01")]
+)
+def test_a_delivery_is_the_folder_a_file_lies_in(path, delivery):
+    assert arrival(f"incoming/toy/{path}").delivery == delivery
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "_SUCCESS",
+        "_committed_123",
+        "_started_123",
+        "part-0.csv.crc",
+        ".part-0.csv.crc",
+        ".DS_Store",
+        "day/_metadata",
+        "_temporary/0/part-0.csv",
+        "_temporary/_MANIFEST.json",
+        "day/.hidden/a.csv",
+    ],
+)
+def test_what_writers_leave_beside_their_data_is_no_data(path):
+    assert arrival(f"incoming/toy/{path}").ignored_reason(9)
+
+
+@pytest.mark.parametrize("path", ["a_b.csv", "day_1/a.csv", "a.crc.csv", "_MANIFEST.json", "day/", ""])
+def test_other_names_are_data(path):
+    assert arrival(f"incoming/toy/{path}").ignored_reason(9) is None
+
+
+def test_an_object_that_ends_in_a_slash_is_a_folder_marker_only_when_it_is_empty():
+    assert arrival("incoming/toy/day/").ignored_reason(0)
+    assert arrival("incoming/toy/day/").ignored_reason(1) is None
+
+
+def test_a_model_or_a_file_is_no_hidden_folder():
+    assert [is_hidden_folder(f"incoming/{path}") for path in ("_x/a", "toy/_a", "toy/_a/b")] == [
+        False,
+        False,
+        True,
+    ]
+
+
+def test_only_the_folders_own_manifest_is_one():
+    paths = ("_MANIFEST.json", "a/_MANIFEST.json", "a_MANIFEST.json", "_x/_MANIFEST.json")
+    assert [arrival(f"incoming/toy/{path}").is_manifest for path in paths] == [True, True, False, False]
+
+
+def test_the_version_is_taken_from_the_event_as_a_pointer():
+    named = {"object": {"key": "incoming/toy/a.csv", "version-id": "v1"}}
+    assert _read(_record(detail=EVENT["detail"] | named)).version_id == "v1"
+    assert _read(_record()).version_id == ""
