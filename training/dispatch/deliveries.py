@@ -13,6 +13,7 @@ from typing import Any
 
 from models.spec import Triggers
 from training.dispatch.policy import MAX_QUIET_PERIODS
+from training.intake.arrivals import MANIFEST_NAME
 from training.ledger.records import (
     ACCEPTED,
     COMPLETE,
@@ -26,7 +27,6 @@ from training.ledger.records import (
 )
 from training.versions import is_seed
 
-MANIFEST_NAME = "_MANIFEST.json"
 # A file that was withdrawn, or could not be handled, has not been looked at: the delivery waits for it.
 _LOOKED_AT = (ACCEPTED, DUPLICATE, QUARANTINED, IGNORED)
 _GOOD = (ACCEPTED, DUPLICATE)
@@ -136,12 +136,16 @@ def to_announce(
     return {
         folder: group
         for folder, group in groups.items()
-        if _has_ended(known.get(folder), triggers, now) or any(e.name == MANIFEST_NAME for e in group)
+        if _has_ended(known.get(folder), triggers, now) or any(_is_manifest(entry) for entry in group)
     }
 
 
 def _has_ended(delivery: Delivery | None, triggers: Triggers, now: float) -> bool:
     return delivery is None or delivery.is_ready or is_overdue(delivery, triggers, now)
+
+
+def _is_manifest(entry: QuarantineRecord) -> bool:
+    return entry.source.rpartition("/")[2] == MANIFEST_NAME
 
 
 def _part_of(entry: QuarantineRecord, deliveries: Sequence[Delivery]) -> str:

@@ -99,10 +99,11 @@ class Endings:
         except sagemaker.exceptions.ClientError as error:
             if not _is_unknown(error):
                 raise
-        if seconds is None:
-            started, stopped = described["startDate"], described.get("stopDate")
-            seconds = (stopped - started).total_seconds() if stopped else clock.now() - run.started_at
-        return round(max(seconds, 0) / 3600 * self._usd_per_hour, 6)
+        if seconds is not None:
+            return round(seconds / 3600 * self._usd_per_hour, 6)
+        started, stopped = described["startDate"], described.get("stopDate")
+        elapsed = (stopped - started).total_seconds() if stopped else clock.now() - run.started_at
+        return min(round(max(elapsed, 0) / 3600 * self._usd_per_hour, 6), run.worst_usd)
 
     def _describe(self, run: RunRecord) -> Mapping[str, Any] | None:
         states = client("stepfunctions")

@@ -105,7 +105,7 @@ class Dispatch:
         self._give_back(model, owner)
 
     def sweep(self, done: Mapping[str, object]) -> bool:
-        """Look at every model that was not ``done`` just now, and for overlooked files; False if any failed."""
+        """Look at every model that is not ``done``, and for overlooked files; False when something failed."""
         steps = [self.try_look(model) for model in [*self._models(), NO_MODEL] if model not in done]
         try:
             sweep(self._settings, self._ledger)

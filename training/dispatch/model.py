@@ -84,7 +84,7 @@ class Model:
         version = None if busy else self._wanted(known)
         decision = decide(self._view(plan, runs, version), clock.now())
         _log.info(
-            f"{type(decision).__name__}: {getattr(decision, 'reason', decision)}",
+            f"{type(decision).__name__.lower()}: {decision.reason}",
             extra={"model": name, "data_version": version.id if version else None},
         )
         self._carry_out(decision, plan, version, runs)

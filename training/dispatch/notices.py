@@ -19,7 +19,7 @@ MAX_FILES = 20
 MAX_REASONS = 5
 _MAX_TEXT = 200
 # These findings are about the file and say nothing of what is in it.
-_TELLING_RULES = ("model", "file", "rows")
+_TELLING_RULES = ("model", "manifest", "file", "rows")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 _NOT_ASCII = re.compile(r"[^\x20-\x7e]+")
 

@@ -90,6 +90,11 @@ class Start:
     attempt: int
     trigger: str
 
+    @property
+    def reason(self) -> str:
+        """For the log."""
+        return f"attempt {self.attempt} on data version {self.data_version}"
+
 
 Decision = Nothing | Wait | Hold | Start
 
