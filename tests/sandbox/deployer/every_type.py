@@ -52,6 +52,7 @@ def program(two: bool) -> None:
     aws.sns.TopicSubscription(
         "subscription", topic=topic.arn, protocol="sqs", endpoint=queue.arn, raw_message_delivery=two
     )
+    _table(key, two)
     function = _function(queue, rule, two)
     _state_machine(note)
     _alarms(function, topic, two)
@@ -110,6 +111,33 @@ def _bucket_settings(bucket: aws.s3.Bucket, logs: aws.s3.Bucket, key: aws.kms.Ke
     aws.s3.BucketLogging("access-log", bucket=id_, target_bucket=logs.id, target_prefix=f"{two}/")
     aws.s3.BucketObjectv2(
         "object", bucket=id_, key="a.json", content=json.dumps(two), content_type="application/json"
+    )
+
+
+def _table(key: aws.kms.Key, two: bool) -> None:
+    table = aws.dynamodb.Table(
+        "table",
+        name=f"{PREFIX}-table",
+        billing_mode="PROVISIONED" if two else "PAY_PER_REQUEST",
+        read_capacity=2 if two else None,
+        write_capacity=3 if two else None,
+        hash_key="pk",
+        range_key="sk",
+        attributes=[{"name": "sk", "type": "N"}, {"name": "pk", "type": "S"}],
+        ttl={"attribute_name": "ends", "enabled": not two},
+        point_in_time_recovery={"enabled": not two},
+        server_side_encryption={"enabled": True, "kms_key_arn": None if two else key.arn},
+        deletion_protection_enabled=two,
+        table_class="STANDARD_INFREQUENT_ACCESS" if two else None,
+        tags={"note": str(two)},
+    )
+    content = {"note": {"S": str(two)}, "list": {"L": [{"N": "1"}, {"BOOL": two}]}, "bytes": {"B": "AQI="}}
+    aws.dynamodb.TableItem(
+        "item",
+        table_name=table.name,
+        hash_key="pk",
+        range_key="sk",
+        item=json.dumps({"pk": {"S": "one"}, "sk": {"N": "1"}, **content, f"only-{two}": {"S": "x"}}),
     )
 
 

@@ -56,6 +56,7 @@ QUEUE = "aws:sqs/queue:Queue"
 BUCKET = "aws:s3/bucket:Bucket"
 ALARM = "aws:cloudwatch/metricAlarm:MetricAlarm"
 MODEL = "aws:sagemaker/model:Model"
+TABLE, TABLE_ITEM = "aws:dynamodb/table:Table", "aws:dynamodb/tableItem:TableItem"
 
 
 @pytest.mark.parametrize("type_", sorted(KINDS))
@@ -199,6 +200,57 @@ def test_default_tags_join_the_tags_of_the_resource(provider: AwsProvider) -> No
     # An older default tag of the state that the configuration no longer has.
     gone = provider.diff(subject(QUEUE), {"name": "q"}, {"tagsAll": {"team": "ml", "x": "y"}}, {"name": "q"})
     assert list(gone.changes) == ["tags.x"]
+
+
+ITEM = {"pk": {"S": "a"}, "n": {"N": "1"}}
+
+
+def test_an_item_is_compared_by_meaning_and_replaced_only_with_its_table(provider: AwsProvider) -> None:
+    old = {"tableName": "t", "hashKey": "pk", "item": json.dumps(ITEM)}
+    assert diff(provider, TABLE_ITEM, old, {**old, "item": json.dumps(ITEM, indent=1)}).changes == {}
+    changed = diff(provider, TABLE_ITEM, old, {**old, "item": json.dumps(ITEM | {"n": {"N": "2"}})})
+    assert (list(changed.changes), changed.replaces) == (["item"], False)
+    moved = diff(provider, TABLE_ITEM, old, {**old, "tableName": "other"})
+    assert (moved.replaces, moved.delete_before_replace) == (True, False)
+    assert diff(provider, TABLE_ITEM, old, {**old, "tableName": UNKNOWN}).replaces
+
+
+@pytest.mark.parametrize(
+    ("item", "reason"),
+    [
+        ("{", "not an item in DynamoDB's JSON"),
+        ('{"pk": "a"}', "an item looks like"),
+        ('{"n": {"N": "1"}}', "the key pk is missing"),
+    ],
+)
+def test_a_malformed_item_is_found_before_aws_is_asked(provider: AwsProvider, item: str, reason: str) -> None:
+    found = reasons(check(provider, TABLE_ITEM, tableName="t", hashKey="pk", item=item))
+    assert reason in found["item"]
+
+
+def test_a_tables_attributes_are_a_set_of_its_keys(provider: AwsProvider) -> None:
+    attributes = [{"name": "pk", "type": "S"}, {"name": "sk", "type": "S"}]
+    keys = {"name": "t", "hashKey": "pk", "rangeKey": "sk"}
+    assert reasons(check(provider, TABLE, attributes=attributes, **keys)) == {}
+    turned = diff(
+        provider, TABLE, {**keys, "attributes": attributes}, {**keys, "attributes": attributes[::-1]}
+    )
+    assert turned.changes == {}
+    found = reasons(check(provider, TABLE, attributes=[*attributes, {"name": "x", "type": "S"}], **keys))
+    assert found["attributes"] == "all attributes must be indexed; x is no key"
+    found = reasons(check(provider, TABLE, attributes=attributes[:1], **keys))
+    assert found["attributes"] == "the key sk is not among them"
+    on_demand = {"billingMode": "PAY_PER_REQUEST", "readCapacity": 1}
+    assert "readCapacity" in reasons(check(provider, TABLE, attributes=attributes, **keys, **on_demand))
+    assert "one of hashKey" in reasons(check(provider, TABLE, name="t"))["hashKey"]
+
+
+@pytest.mark.parametrize("key", ["name", "hashKey", "rangeKey"])
+def test_another_key_or_name_is_another_table(provider: AwsProvider, key: str) -> None:
+    old = {"name": "t", "hashKey": "pk", "rangeKey": "sk", "billingMode": "PAY_PER_REQUEST"}
+    assert diff(provider, TABLE, old, {**old, key: "other"}).replaces
+    protected = {**old, "deletionProtectionEnabled": True, "ttl": {"enabled": True, "attributeName": "e"}}
+    assert not diff(provider, TABLE, old, protected).replaces
 
 
 def test_an_update_of_the_code_makes_its_outputs_unknown(provider: AwsProvider) -> None:
