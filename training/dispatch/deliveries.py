@@ -78,7 +78,8 @@ def look(records: Sequence[DeliveryRecord], objects: Iterable[ObjectRecord]) -> 
             owners[key] = owners[_directory(key)] = record
     unlisted: dict[str, list[str]] = {}
     for key, versions in by_key.items():
-        if key not in owners and any(one.state in _GOOD for one in versions):
+        is_data = not key.endswith(f"/{MANIFEST_NAME}") and any(one.state in _GOOD for one in versions)
+        if is_data and key not in owners:
             unlisted.setdefault(_directory(key), []).append(key)
     return [_look_at(record, by_key, unlisted, owners) for record in records]
 
@@ -145,7 +146,7 @@ def _has_ended(delivery: Delivery | None, triggers: Triggers, now: float) -> boo
 
 
 def _is_manifest(entry: QuarantineRecord) -> bool:
-    return entry.source.rpartition("/")[2] == MANIFEST_NAME
+    return entry.source.endswith(f"/{MANIFEST_NAME}")
 
 
 def _part_of(entry: QuarantineRecord, deliveries: Sequence[Delivery]) -> str:

@@ -70,7 +70,7 @@ def held(base: str, hold: Hold, failed: Sequence[RunRecord] = ()) -> Notice:
         failed: With ``attempts``, the runs that failed.
     """
     given_up = hold.rule == ATTEMPTS
-    lines = [f"The next training is held back: {hold.reason}."]
+    lines = [f"The next training is held back: {_plain(hold.reason)}."]
     lines += [f"    run {run.run_id}: {_plain(run.reason) or 'no reason is known'}" for run in failed]
     if hold.until is not None:
         lines += [f"It starts by itself after {_utc(hold.until)}, unless newer data makes it another one."]

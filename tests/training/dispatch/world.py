@@ -140,6 +140,16 @@ class World:
         topic = sns_backends[ACCOUNT][REGION].topics[ENVIRONMENT["ALERTS_TOPIC_ARN"]]
         return [(sent[2], sent[1]) for sent in topic.sent_notifications]
 
+    @property
+    def store_bucket(self) -> str:
+        """The data bucket."""
+        return DATA
+
+    def forget_executions(self) -> None:
+        """Step Functions knows of none any more."""
+        for machine in stepfunctions_backends[ACCOUNT][REGION].state_machines:
+            machine.executions.clear()
+
     def messages(self, role: str) -> list[dict[str, Any]]:
         """Take everything out of a queue, delayed messages too."""
         from moto.sqs.models import sqs_backends
@@ -188,7 +198,7 @@ class Calls:
 
     def __init__(self, monkeypatch: Any) -> None:
         self.seen: list[str] = []
-        self.fail_at: int | None = None
+        self.fail_at: int | str | None = None
         self.after = False
         self.error: BaseException = Killed()
         self.answers: dict[str, Any] = {}
@@ -196,7 +206,7 @@ class Calls:
 
         def call(api: Any, name: str, arguments: dict[str, Any]) -> Any:
             self.seen.append(name)
-            this = len(self.seen) == self.fail_at
+            this = self.fail_at in (len(self.seen), name)
             if this and not self.after:
                 raise self.error
             if name in self.answers:
@@ -212,8 +222,8 @@ class Calls:
 
         monkeypatch.setattr(botocore.client.BaseClient, "_make_api_call", call)
 
-    def begin(self, fail_at: int | None = None, *, after: bool = False) -> None:
-        """Count from here on; let the n-th call fail, before it is carried out or after."""
+    def begin(self, fail_at: int | str | None = None, *, after: bool = False) -> None:
+        """Count from here on; let the n-th call, or those of an operation, fail, carried out or not."""
         self.seen.clear()
         self.fail_at, self.after = fail_at, after
 
