@@ -57,7 +57,10 @@ class AwsSource:
         """See `follow.Source`."""
         now = self.clock()
         if self._selected is None or now - self._selected[0] > _SELECT_SECONDS:
-            self._selected = (now, frozenset(newest(self.context, self.ledger, self.spec).manifest.keys))
+            # Of all that is accepted: a delivery that waits for its manifest will be read, too.
+            bucket, window = self.context.outputs.data_bucket, self.spec.training.window
+            reached = versions.select(self.model.name, bucket, window, self.ledger.data(self.model.name))
+            self._selected = (now, frozenset(reached.manifest.keys))
         return [key for key in keys if key in self._selected[1]]
 
     def run_with(self, keys: Sequence[str], *, new_only: bool) -> Run | None:
@@ -124,12 +127,6 @@ class AwsSource:
             found = runs.read_manifest(self.context, record.manifest_uri)
             self._manifests[record.run_id] = frozenset(found)
         return self._manifests.get(record.run_id, frozenset())
-
-
-def newest(context: Clients, ledger: OperatorLedger, spec: ModelSpec) -> versions.DataVersion:
-    """The data version that a run started now would read."""
-    bucket = context.outputs.data_bucket
-    return versions.select(spec.name, bucket, spec.training.window, ledger.data(spec.name))
 
 
 def hold_of(held: dict[str, Any] | None) -> Hold | None:

@@ -49,8 +49,12 @@ COMMANDS = (
     Command("refresh", "deploy", "refresh", _STACK, "Compare a stack's state with what really exists."),
     Command("outputs", "deploy", "outputs", _STACK, "Show the names and addresses a stack exports."),
     Command("push", "push", "push", _MODEL, "Push data files; a retraining follows."),
-    Command("status", "status", "status", _MODEL, "Show what serves, the last run, alarms and queues."),
-    Command("runs", "runs", "app", _MODEL, "Show retrainings, their decisions and the reasons."),
+    Command("status", "status", "status", _MODEL, "Show what serves, what waits, alarms and queues."),
+    Command("runs", "runs", "app", _MODEL, "Show retrainings, start one, and see what became of a file."),
+    Command("contract", "contract", "app", _MODEL, "Propose a data contract from files, or check files."),
+    Command("data", "data", "app", _MODEL, "Show and compare data versions; forget a person's rows."),
+    Command("quarantine", "quarantine", "app", _MODEL, "See refused files, release or discard them."),
+    Command("replay", "replay", "replay_command", _MODEL, "Send given-up messages back, each once."),
     Command("predict", "predict", "predict", _MODEL, "Ask the endpoint, and see which version answered."),
     Command("logs", "logs", "logs", _MODEL, "Show the logs of a run, an endpoint or a function."),
 )
@@ -104,7 +108,7 @@ def overview(*, color: bool) -> str:
     lines = [f"Usage: {bold}upkeep COMMAND{off} [OPTIONS]", "", SUMMARY]
     for panel in dict.fromkeys(command.panel for command in COMMANDS):
         lines += ["", f"{bold}{panel}{off}"]
-        lines += [f"  {cyan}{c.name:<9}{off}  {c.help}" for c in COMMANDS if c.panel == panel]
+        lines += [f"  {cyan}{c.name:<10}{off}  {c.help}" for c in COMMANDS if c.panel == panel]
     lines += ["", f"{bold}Options{off}", *(f"  {name:<20}  {said}" for name, said in _OPTIONS)]
     return "\n".join([*lines, "", f"Begin with {bold}upkeep demo{off}.", ""])
 

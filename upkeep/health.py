@@ -8,8 +8,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 from models.spec import ModelSpec
+from training.dispatch import deliveries as dispatched
 from training.dispatch import policy
-from training.ledger.records import NO_MODEL, OPEN
+from training.ledger.records import COMPLETE, NO_MODEL
 from upkeep import runs, serving
 from upkeep.aws_source import hold_of
 from upkeep.dead_letters import queues
@@ -173,22 +174,21 @@ def open_deliveries(ledger: OperatorLedger, spec: ModelSpec, now: float) -> tupl
     """The folders of a model that wait for their manifest or for files of it."""
     if spec.triggers.delivery != "manifest":
         return ()
-    deadline = spec.triggers.manifest_deadline_seconds
-    found = []
-    for record in ledger.deliveries(spec.name, (OPEN,)):
-        above = f"incoming/{spec.name}/{record.folder}/" if record.folder else f"incoming/{spec.name}/"
-        settled = {one.key for one in ledger.objects(spec.name, above) if one.is_settled}
-        names = [str(file["name"]) for file in record.files or []]
-        found.append(
-            Delivery(
-                folder=record.folder,
-                files=None if record.files is None else len(names),
-                missing=tuple(name for name in names if above + name not in settled),
-                since=datetime.fromtimestamp(record.first_at, UTC) if record.first_at else None,
-                overdue=now - record.first_at >= deadline,
-            )
+    records = ledger.deliveries(spec.name)
+    if all(record.state == COMPLETE for record in records):
+        return ()
+    looked = dispatched.look(records, ledger.objects(spec.name))
+    return tuple(
+        Delivery(
+            folder=one.record.folder,
+            files=None if one.record.files is None else len(one.record.files),
+            missing=one.missing,
+            since=datetime.fromtimestamp(one.record.first_at, UTC) if one.record.first_at else None,
+            overdue=dispatched.is_overdue(one, spec.triggers, now),
         )
-    return tuple(found)
+        for one in looked
+        if not (one.is_ready or one.is_part or one.record.state == COMPLETE)
+    )
 
 
 def read_alarms(context: Clients, prefix: str) -> list[Alarm]:

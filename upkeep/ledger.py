@@ -13,6 +13,7 @@ from training.ledger.core import ABSENT
 from training.ledger.records import (
     NO_VERSION,
     OPEN,
+    RELEASED,
     RELEASING,
     DataRecord,
     ObjectRecord,
@@ -98,11 +99,28 @@ class OperatorLedger(Ledger):
         item = self._update(entry.model, entry.sort_key, changes, condition, values)
         return QuarantineRecord.from_item(item) if item else None
 
+    def end_release(self, entry: QuarantineRecord) -> QuarantineRecord:
+        """Note that a file is on its way again; the entry as it is afterwards.
+
+        Race: what the intake says about the same bytes in the meantime counts. When it has refused them once
+        more, the entry is open again.
+        """
+        values = {"releasing": RELEASING, "seen": entry.seen}
+        mine, changes = "#state = :releasing AND #seen = :seen", {"ended_at": self.now()}
+        item = self._update(entry.model, entry.sort_key, {**changes, "state": RELEASED}, mine, values)
+        if item is None:
+            refused = "#state = :releasing AND #seen > :seen"
+            again = {"state": OPEN, "by": None, "ended_at": None}
+            item = self._update(entry.model, entry.sort_key, again, refused, values)
+        if item is not None:
+            return QuarantineRecord.from_item(item)
+        return self.quarantine_entry(entry.model, entry.id) or entry
+
     def scrub_entry(
-        self, entry: QuarantineRecord, sample: Sequence[object], findings: Sequence[object]
+        self, entry: QuarantineRecord, sample: Sequence[object], findings: Sequence[object], reason: str
     ) -> bool:
         """Take rows out of what an entry shows; race: False when it was refused once more in between."""
-        changes = {"sample": list(sample), "findings": list(findings)}
+        changes = {"sample": list(sample), "findings": list(findings), "reason": reason}
         found = self._update(entry.model, entry.sort_key, changes, "#seen = :seen", {"seen": entry.seen})
         return found is not None
 

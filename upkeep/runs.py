@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Protocol
@@ -289,19 +289,27 @@ def list_runs(context: Clients, model: ModelOutputs, limit: int = 20) -> list[Ru
     return [with_decision(context, describe_run(context, model, item["executionArn"])) for item in listed]
 
 
-def find_run(context: Clients, model: ModelOutputs, name: str) -> Run:
-    """The run whose id begins with `name`.
+def find_run(context: Clients, model: ModelOutputs, name: str, known: Sequence[RunRecord] = ()) -> Run:
+    """The run whose id begins with `name`; of those `known` also one that Step Functions has forgotten.
 
     Raises:
         UpkeepError: None or several do.
     """
     listed = _executions(context, model.retrain_state_machine_arn, _HISTORY_LIMIT)
-    found = [item for item in listed if item["name"].startswith(name)]
+    arns = {item["name"]: item["executionArn"] for item in listed}
+    records_by_id = {record.run_id: record for record in known}
+    names = list(dict.fromkeys([*arns, *records_by_id]))
+    found = [one for one in names if one.startswith(name)]
     if len(found) != 1:
-        shown = ", ".join(item["name"][:12] for item in (found or listed)[:8]) or "none yet"
+        shown = ", ".join(one[:12] for one in (found or names)[:8]) or "none yet"
         said = "several runs begin" if found else "no run begins"
         raise UpkeepError(f"Run {name!r}: {said} with it. Runs of {model.name}: {shown}.")
-    return with_decision(context, describe_run(context, model, found[0]["executionArn"]))
+    record = records_by_id.get(found[0])
+    if found[0] in arns:
+        run = with_record(describe_run(context, model, arns[found[0]]), record)
+    else:
+        run = of_record(records_by_id[found[0]], model)
+    return with_decision(context, run)
 
 
 def find_described(context: Clients, model: ModelOutputs, arn: str) -> Run | None:
@@ -329,13 +337,18 @@ def run_names(context: Clients, model: ModelOutputs, limit: int = _PAGE) -> dict
 
 
 def steps_of(context: Clients, arn: str) -> list[Step]:
-    """What an execution has gone through so far."""
-    pages = context.client("stepfunctions").get_paginator("get_execution_history")
+    """What an execution has gone through so far; nothing once Step Functions has forgotten it."""
+    states = context.client("stepfunctions")
+    pages = states.get_paginator("get_execution_history")
     events: list[Mapping[str, Any]] = []
-    for page in pages.paginate(
-        executionArn=arn, includeExecutionData=False, PaginationConfig={"PageSize": 1000}
-    ):
-        events.extend(page["events"])
+    try:
+        for page in pages.paginate(
+            executionArn=arn, includeExecutionData=False, PaginationConfig={"PageSize": 1000}
+        ):
+            events.extend(page["events"])
+    except states.exceptions.ClientError as error:
+        if not is_gone(error):
+            raise
     return parse_steps(events)
 
 

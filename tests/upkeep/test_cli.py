@@ -32,7 +32,7 @@ def test_help_names_every_command_with_one_line_each(capsys):
     assert cli.run(["--help"]) == 0
     said = capsys.readouterr().out
     for command in cli.COMMANDS:
-        assert f"  {command.name:<9}  {command.help}" in said
+        assert f"  {command.name:<10}  {command.help}" in said
 
 
 def test_no_command_shows_the_help(capsys):
