@@ -17,8 +17,7 @@ from tests.faults.lanes import Killed, Lane
 
 ACCOUNT, REGION = "123456789012", "us-east-1"
 CALL_SECONDS = 0.02
-_PARAMETERS = "upkeep-parameters"
-_HOOK = "upkeep-faults"
+_MARK = "_upkeep_faults"
 
 
 class RefusedError(Exception):
@@ -197,38 +196,44 @@ def enter(account: Account | None) -> None:
 
 
 def attach(client: Any) -> Any:
-    """Let a boto3 client talk to the account that was entered; without one it works as ever."""
-    events, service = client.meta.events, client.meta.service_model.service_name
+    """Let a boto3 client talk to the account that was entered; without one it works as ever.
+
+    Of what botocore does in a call everything up to the serialized request is kept, and how it raises errors;
+    what concerns endpoints, signatures and connections is left out: it takes most of the time.
+    """
+    if hasattr(client, _MARK):
+        return client
+    service, original = client.meta.service_model.service_name, client._make_api_call
     # boto3 writes total_max_attempts down as the number of repetitions beyond the first.
     retries = client.meta.config.retries or {}
     attempts = int(retries.get("total_max_attempts") or retries.get("max_attempts", 4) + 1)
 
-    def keep(params: Mapping[str, Any], context: dict[str, Any], **_: Any) -> None:
-        if _account is not None:
-            context[_PARAMETERS] = dict(params)
-
-    def answer(model: Any, context: dict[str, Any], **_: Any) -> tuple[Any, dict[str, Any]] | None:
+    def make(operation_name: str, api_params: Mapping[str, Any]) -> Any:
         account = _account
         if account is None:
-            return None
+            return original(operation_name, api_params)
+        model = client.meta.service_model.operation_model(operation_name)
+        context = {
+            "client_region": REGION,
+            "client_config": client.meta.config,
+            "has_streaming_input": model.has_streaming_input,
+            "auth_type": model.resolved_auth_type,
+            "unsigned_payload": model.unsigned_payload,
+            "auth_options": None,
+        }
+        params = client._emit_api_params(api_params=dict(api_params), operation_model=model, context=context)
+        client._serializer.serialize_to_request(params, model)
         try:
-            found = account.call(service, model.name, context[_PARAMETERS], attempts)
+            found = account.call(service, operation_name, params, attempts)
         except RefusedError as refused:
             error = {"Code": refused.code, "Message": refused.message}
-            return _Http(refused.status), {"Error": error, "ResponseMetadata": _metadata(refused.status)} | (
-                refused.more
-            )
-        return _Http(200), {"ResponseMetadata": _metadata(200)} | found
+            answer = {"Error": error, "ResponseMetadata": _metadata(refused.status)} | refused.more
+            raise client.exceptions.from_code(refused.code)(answer, operation_name) from None
+        return {"ResponseMetadata": _metadata(200)} | found
 
-    # The last handler sees what the others add, such as the token that makes a repeated call harmless.
-    events.register_last("before-parameter-build", keep, unique_id=f"{_HOOK}-keep")
-    events.register_first("before-call", answer, unique_id=f"{_HOOK}-answer")
+    client._make_api_call = make
+    setattr(client, _MARK, True)
     return client
-
-
-@dataclass
-class _Http:
-    status_code: int
 
 
 def _metadata(status: int) -> dict[str, Any]:

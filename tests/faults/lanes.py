@@ -28,9 +28,17 @@ class Lane:
         result: What it returned.
         error: What it raised.
         calls: How many calls of AWS it has made.
+        thread: Where it runs.
     """
 
-    def __init__(self, name: str, work: Callable[[], Any], deadline: float) -> None:
+    def __init__(
+        self,
+        name: str,
+        work: Callable[[], Any],
+        deadline: float,
+        *,
+        alone: Callable[[float], None] | None = None,
+    ) -> None:
         self.name = name
         self.deadline = deadline
         self.wake_at = 0.0
@@ -40,11 +48,22 @@ class Lane:
         self.calls = 0
         self._work = work
         self._doomed = False
-        self._mine, self._yours = threading.Semaphore(0), threading.Semaphore(0)
-        self.thread = threading.Thread(target=self._run, name=name, daemon=True)
+        self._alone = alone
+        self._mine, self._yours = threading.Lock(), threading.Lock()
+        self._mine.acquire()
+        self._yours.acquire()
+        # Without others beside it there is nobody to give the turn to: it works where it is called.
+        self.thread = (
+            threading.current_thread()
+            if alone
+            else threading.Thread(target=self._run, name=name, daemon=True)
+        )
 
     def resume(self) -> None:
         """Give it the turn, until it pauses or ends."""
+        if self._alone:
+            self._work_off()
+            return
         if not self.thread.ident:
             self.thread.start()
         self._mine.release()
@@ -53,6 +72,9 @@ class Lane:
 
     def pause(self, until: float) -> None:
         """Give the turn back, from inside."""
+        if self._alone:
+            self._alone(until)
+            return
         self.wake_at = until
         self._yours.release()
         self._mine.acquire()
@@ -68,6 +90,10 @@ class Lane:
 
     def _run(self) -> None:
         self._mine.acquire()
+        self._work_off()
+        self._yours.release()
+
+    def _work_off(self) -> None:
         try:
             if self._doomed:
                 raise Killed(f"{self.name} never began")  # noqa: TRY301 - as if it had begun
@@ -76,4 +102,3 @@ class Lane:
             self.error = error
         finally:
             self.ended = True
-            self._yours.release()

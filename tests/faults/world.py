@@ -13,6 +13,8 @@ import json
 import logging
 import os
 import random
+import sys
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -22,7 +24,7 @@ from unittest import mock
 
 from models.spec import ModelSpec
 from tests.faults import account as accounts
-from tests.faults import contents
+from tests.faults import contents, shortcuts
 from tests.faults.account import ACCOUNT, REGION, Account, Call, Clock
 from tests.faults.contents import Content
 from tests.faults.dynamodb import DynamoDB
@@ -69,6 +71,7 @@ class Push:
     Attributes:
         told: Whether S3's event of it was given to anybody.
         withdrawn: When its owner removed it, or put a delete marker on it.
+        unknown_model: Its folder is that of no model.
     """
 
     model: str
@@ -78,6 +81,17 @@ class Push:
     at: float
     told: bool = True
     withdrawn: float | None = None
+    unknown_model: bool = False
+
+    @property
+    def verdict(self) -> str:
+        """What must become of it."""
+        return contents.QUARANTINED if self.unknown_model else self.content.verdict
+
+    @property
+    def is_good(self) -> bool:
+        """Whether it must be accepted."""
+        return self.verdict == contents.ACCEPTED
 
 
 @dataclass
@@ -100,6 +114,7 @@ class Facts:
         metrics: (time, model, values) of every metric that was written.
         forced: When a person asked for a training.
         forged: Bodies of messages that are not of this account.
+        marked: Delete markers that people put: (key, time).
         lanes: How many calls of functions there were, and the attempts of each.
     """
 
@@ -109,6 +124,7 @@ class Facts:
     metrics: list[tuple[float, str, dict[str, float]]] = field(default_factory=list)
     forced: list[float] = field(default_factory=list)
     forged: list[str] = field(default_factory=list)
+    marked: list[tuple[str, float]] = field(default_factory=list)
     lanes: list[tuple[str, int]] = field(default_factory=list)
 
 
@@ -185,6 +201,19 @@ class World:
             mock.patch.object(clock, "sleep", self._sleep),
             mock.patch("monitoring.metrics.emit", self._measured),
         ]
+        handlers = [importlib.import_module(function.module) for function in FUNCTIONS]
+        assert all(callable(module.handler) for module in handlers)
+        check = importlib.import_module("training.contract.check")
+        self._patches += [
+            mock.patch.object(check, "check_file", shortcuts.remembered(check.check_file)),
+            mock.patch("training.outputs.parse", shortcuts.parse),
+        ]
+        self._patches += [
+            mock.patch.object(module, "ThreadPoolExecutor", shortcuts.InlinePool)
+            for name, module in list(sys.modules.items())
+            if name.startswith(("training.intake", "training.dispatch"))
+            and hasattr(module, "ThreadPoolExecutor")
+        ]
         for patch in self._patches:
             patch.start()
         logging.disable(logging.CRITICAL)
@@ -213,9 +242,17 @@ class World:
         push.content, push.model = content, model
         return push
 
+    def mark(self, key: str) -> Push:
+        """Put an empty object that ends in a slash, as consoles do to show a folder."""
+        self.s3.put(DATA, key, b"")
+        push = self.facts.pushes[-1]
+        push.content = Content(key, b"", verdict="ignored")
+        return push
+
     def withdraw(self, push: Push) -> None:
         """Delete as people do: the bucket keeps the version below a delete marker."""
         self.s3.delete(DATA, push.key)
+        self.facts.marked.append((push.key, self.clock.now))
         for other in self.facts.pushes:
             if other.key == push.key and other.withdrawn is None:
                 other.withdrawn = self.clock.now
@@ -413,7 +450,8 @@ class World:
             get_remaining_time_in_millis=lambda: int(1000 * max(deadline - self.clock.now, 0)),
         )
         handler = importlib.import_module(function.module).handler
-        lane = Lane(name, lambda: handler(event, context), deadline)
+        alone = None if self.interleave else self._skip_to
+        lane = Lane(name, lambda: handler(event, context), deadline, alone=alone)
         call = Invocation(function, lane, messages)
         self.running.append(call)
         self._resume(call)
@@ -446,10 +484,15 @@ class World:
         """Whether another call may go on before this one's request is made."""
         return bool(self.interleave) and self.random.random() < self.interleave
 
+    def _skip_to(self, until: float) -> None:
+        self.clock.now = max(self.clock.now, until)
+
     def _sleep(self, seconds: float) -> None:
         lane = self.account.lane
-        if lane is not None:
+        if lane is not None and threading.current_thread() is lane.thread:
             lane.pause(self.clock.now + seconds)
+        else:
+            self.clock.now += seconds
 
     # Events.
 
@@ -480,8 +523,8 @@ class World:
         content = contents.seed()
         first, last = contents.time_of(min(content.rows)), contents.time_of(max(content.rows))
         seed = Seed(content=content.body, first=first, last=last)
-        self.s3.put(DATA, seed.key(spec.name), seed.content, metadata=seed.facts)
-        item: dict[str, Any] = dict(seed.record(spec))
+        made = self.s3.put(DATA, seed.key(spec.name), seed.content, metadata=seed.facts)
+        item: dict[str, Any] = seed.record(spec, made.version_id).to_item()
         self.dynamodb.tables[LEDGER][item["pk"]["S"], item["sk"]["S"]] = item
 
     def _written(self, bucket: str, version: Version, reason: str) -> None:
@@ -490,6 +533,7 @@ class World:
         unknown = Content(version.key.rpartition("/")[2], version.body, verdict="unknown")
         model = version.key.split("/")[1]
         push = Push(model, version.key, version.version_id, unknown, self.clock.now)
+        push.unknown_model = model not in self.specs
         self.facts.pushes.append(push)
         what = f"{version.key} {version.version_id}"
         if self.nemesis.loses(what, self.nemesis.lost):
@@ -499,13 +543,15 @@ class World:
 
     def _deliver(self, queue: str, what: str, body: str, delay_seconds: float = 0.0) -> None:
         """Put a message into a queue the way the nemesis wants it: several times, late."""
-        for copy in range(self.nemesis.copies(what)):
+        copies = self.nemesis.copies(what)
+        for copy in range(copies if queue == "intake" else min(copies, 4)):
             late = delay_seconds + self.nemesis.delay(what, copy)
             self.queues[queue].add(self.sqs.message(body, late))
 
     def _sent(self, queue: Queue, message: Message) -> None:
         queue.add(message)
-        for copy in range(1, self.nemesis.copies(message.message_id)):
+        # Each of ours leads to a look at a whole model: a few copies show what fifty would.
+        for copy in range(1, min(self.nemesis.copies(message.message_id), 4)):
             late = message.visible_at - self.clock.now + self.nemesis.delay(message.message_id, copy)
             queue.add(self.sqs.message(message.body, late))
 
