@@ -93,7 +93,7 @@ class Endings:
         """
         sagemaker = client("sagemaker")
         name = self._settings.training_job(run.model, run.run_id)
-        seconds = None
+        seconds: float | None = None
         try:
             seconds = sagemaker.describe_training_job(TrainingJobName=name).get("BillableTimeInSeconds")
         except sagemaker.exceptions.ClientError as error:
@@ -102,8 +102,9 @@ class Endings:
         if seconds is not None:
             return round(seconds / 3600 * self._usd_per_hour, 6)
         started, stopped = described["startDate"], described.get("stopDate")
-        elapsed = (stopped - started).total_seconds() if stopped else clock.now() - run.started_at
-        return min(round(max(elapsed, 0) / 3600 * self._usd_per_hour, 6), run.worst_usd)
+        elapsed: float = (stopped - started).total_seconds() if stopped else clock.now() - run.started_at
+        usd: float = round(max(elapsed, 0) / 3600 * self._usd_per_hour, 6)
+        return min(usd, run.worst_usd)
 
     def _describe(self, run: RunRecord) -> Mapping[str, Any] | None:
         states = client("stepfunctions")
