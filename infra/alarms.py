@@ -12,6 +12,7 @@ import pulumi_aws as aws
 from infra.naming import VARIANT, Names
 from models.spec import ModelSpec
 from monitoring import metrics
+from training.ledger.records import NO_MODEL
 
 PERIOD_SECONDS = 300
 RUNBOOK = "docs/how-to/alarms.md"
@@ -152,6 +153,19 @@ def intake_alarms(prefix: str, model: str) -> list[Alarm]:
             **about,
         ),
     ]
+
+
+def stray_files_alarm(prefix: str) -> Alarm:
+    """Files that are meant for no model of the stack; the intake refuses them too."""
+    return Alarm(
+        key="quarantine",
+        description="Files were pushed that belong to no model",
+        section="quarantine",
+        namespace=metrics.NAMESPACE,
+        metric=metrics.DELIVERIES_QUARANTINED,
+        dimensions={metrics.STACK: prefix, metrics.MODEL: NO_MODEL},
+        notify=False,
+    )
 
 
 def dead_letters_alarm(queue: str, key: str = "dead-letters") -> Alarm:

@@ -20,6 +20,7 @@ from infra.alarms import (
     function_alarm,
     intake_alarms,
     machine_alarms,
+    stray_files_alarm,
 )
 from infra.alerts import Alerts, AlertsArgs
 from infra.archives import Archives, TrainingCode, TrainingCodeArgs
@@ -133,6 +134,7 @@ def build() -> Stack:
             alarms=[
                 dead_letters_alarm(intake_queue.dead_letters.queue_name),
                 dead_letters_alarm(dispatch_queue.dead_letters.queue_name, "dispatch-dead-letters"),
+                stray_files_alarm(names.prefix),
                 *watched,
             ],
             topic_arn=shared.alerts.topic_arn,

@@ -167,9 +167,9 @@ def test_eventbridge_3_no_custom_bus_without_a_policy() -> None:
     assert not [r for r in standard().of("EventRule") if "eventBusName" in r.inputs]
 
 
-# What these two count has been told to the same topic by the function that counts it, with names and reasons.
+# What these count has been told to the same topic by the function that counts it, with names and reasons.
 # An action would add two messages without either to each of its messages.
-WITHOUT_ACTION = {"flights-quarantine", "flights-held"}
+WITHOUT_ACTION = {"flights-quarantine", "flights-held", "stack-quarantine"}
 
 
 def test_cloudwatch_15_and_17_alarms_have_actions_that_are_switched_on() -> None:

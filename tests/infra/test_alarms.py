@@ -6,13 +6,14 @@ import pytest
 from infra.alarms import RUNBOOK
 from monitoring import metrics
 from tests.infra.mocks import ACCOUNT, REGION, deploy, standard
+from training.ledger.records import NO_MODEL
 
 ROOT = Path(__file__).parents[2]
 TOPIC = f"arn:aws:sns:{REGION}:{ACCOUNT}:upkeep-test-alerts"
 
 
 # What the dispatcher has told people already, once per delivery or hold, with names and reasons.
-TOLD_OTHERWISE = {"flights-quarantine", "flights-held"}
+TOLD_OTHERWISE = {"flights-quarantine", "flights-held", "stack-quarantine"}
 
 
 @pytest.mark.parametrize("alarm", standard().of("MetricAlarm"), ids=lambda alarm: alarm.name)
@@ -74,7 +75,8 @@ def test_everything_that_can_fail_silently_has_an_alarm() -> None:
 def test_alarms_on_our_own_metrics_name_every_dimension_the_metrics_have() -> None:
     for alarm in standard().of("MetricAlarm"):
         if alarm["namespace"] == metrics.NAMESPACE:
-            assert alarm["dimensions"] == {"Stack": "upkeep-test", "Model": "flights"}
+            model = NO_MODEL if alarm.name.startswith("stack-") else "flights"
+            assert alarm["dimensions"] == {"Stack": "upkeep-test", "Model": model}
             assert alarm["metricName"] in metrics.UNITS
 
 
