@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 # On-demand SageMaker training in us-east-1, USD per hour. The price of ml.m5.large is what the AWS Price List
-# answered for USE1-Train:ml.m5.large on the day below, as a public project quotes it; the others fit it and are
-# what several public lists have. None was compared with the page that bills follow, which needs a browser:
+# answered for USE1-Train:ml.m5.large on the day below, as a public project quotes it; the others fit it and
+# are in several public lists. None was compared with the page that bills follow, which needs a browser:
 # https://aws.amazon.com/sagemaker/ai/pricing/
 # Where yours differ (another region, a savings plan), declare `triggers.usd_per_hour`.
 AS_OF = "2026-08-11"
