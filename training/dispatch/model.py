@@ -77,11 +77,11 @@ class Model:
     def _train(self, known: Sequence[Delivery], ended: Sequence[str]) -> None:
         name = self._spec.name
         runs = self._endings.settle(name)
+        version = None if under_way(runs) else self._wanted(known)
+        # After the data: whose arrival is noted later is not in the version, who is in it has been noted.
         plan = self._ledger.plan(name)
         if any(run.run_id in ended and run.state == RUNNING for run in runs):
             self._wake(plan, clock.now() + LOOK_AGAIN_SECONDS)
-        busy = under_way(runs)
-        version = None if busy else self._wanted(known)
         decision = decide(self._view(plan, runs, version), clock.now())
         _log.info(
             f"{type(decision).__name__.lower()}: {decision.reason}",

@@ -7,6 +7,7 @@ still arrives is waited for; and then the limits of the spec's ``triggers`` hold
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -177,9 +178,14 @@ def _arriving(view: View, now: float) -> Wait | None:
 
 def _held(view: View, wanted: str, now: float) -> Hold | None:
     """The limit that holds longest: when one ends, the next must not come as a surprise."""
-    return (
-        _given_up(view, wanted) or _too_expensive(view, now) or _too_many(view, now) or _too_soon(view, now)
+    limits = (
+        _given_up(view, wanted),
+        _too_expensive(view, now),
+        _too_many(view, now),
+        _too_soon(view, now),
     )
+    holds = [hold for hold in limits if hold]
+    return max(holds, key=lambda hold: math.inf if hold.until is None else hold.until, default=None)
 
 
 def _given_up(view: View, wanted: str) -> Hold | None:

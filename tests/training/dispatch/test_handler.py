@@ -12,6 +12,7 @@ from tests.training.dispatch.world import ACCOUNT, CONTEXT, MACHINE, PREFIX, QUI
 from tests.training.lambdas import DATA, emitted
 from training import versions
 from training.dispatch.handler import handler
+from training.ledger.table import Ledger
 
 HOUR, DAY = 3600, 86_400
 
@@ -555,3 +556,20 @@ def test_limits_of_the_spec_are_the_deployed_ones(world):
     world.deploy(QUICK)
     world.wake()
     assert len(world.executions) == 1
+
+
+def test_a_file_that_arrives_while_it_decides_is_not_taken_without_its_delivery(world, monkeypatch):
+    world.deploy(replace(QUICK, quiet_seconds=60))
+    world.push("a.csv")
+    world.clock.at += 60
+    plan = Ledger.plan
+
+    def read_and_then_another_arrives(ledger, model):
+        found = plan(ledger, model)
+        monkeypatch.setattr(Ledger, "plan", plan)
+        world.push("first-of-many.csv")
+        return found
+
+    monkeypatch.setattr(Ledger, "plan", read_and_then_another_arrives)
+    world.wake()
+    assert [one["files"] for one in inputs(world)] == [1]

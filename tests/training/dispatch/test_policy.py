@@ -17,8 +17,8 @@ from training.ledger.records import FAILED, RELEASING, RUNNING, STARTING, SUCCEE
 DAY = 86_400
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC).timestamp()
 FREE = Triggers(quiet_seconds=0, cooldown_seconds=0, max_per_day=1000, max_usd_per_month=1e6)
-histories = st.lists(steps, max_size=40)
-with_people = st.lists(steps | forcing, max_size=40)
+histories = st.lists(steps, max_size=30)
+with_people = st.lists(steps | forcing, max_size=30)
 
 
 def run(state=SUCCEEDED, at=NOON - 7 * DAY, **values):
@@ -96,6 +96,25 @@ def test_held_back_is_not_forgotten(triggers, history):
     given_up = len(failed) >= policy.MAX_ATTEMPTS
     trained = any(one.data_version == life.wanted and one.state == SUCCEEDED for one in life.runs)
     assert trained or given_up or not life.wanted
+
+
+@given(triggers, with_people, st.floats(0, 40 * DAY))
+def test_a_start_that_is_due_stays_due_until_something_happens(triggers, history, later):
+    life = live(triggers, history)
+    decision = decide(life.view(), life.now)
+    if isinstance(decision, Start):
+        assert decide(life.view(), life.now + later) == decision
+
+
+@given(triggers, histories, st.floats(0, 1, exclude_max=True))
+def test_nothing_is_started_before_the_time_that_is_named(triggers, history, share):
+    life = live(triggers, history)
+    decision = decide(life.view(), life.now)
+    if isinstance(decision, Wait | Hold) and decision.until:
+        before = life.now + (decision.until - life.now) * share
+        assert not isinstance(decide(life.view(), before), Start)
+        again = decide(life.view(), decision.until)
+        assert getattr(again, "rule", None) != getattr(decision, "rule", "none")
 
 
 @given(triggers, histories)
@@ -188,6 +207,13 @@ def test_a_run_that_costs_more_than_the_whole_ceiling_waits_for_a_person():
     assert held == Hold(
         "max_usd_per_month", "one run may cost 10.00 USD, which is above the ceiling of 9.99 a month"
     )
+
+
+def test_at_the_end_of_a_month_the_daily_limit_may_hold_longer_than_the_ceiling():
+    night = datetime(2026, 11, 30, 23, tzinfo=UTC).timestamp()
+    triggers = Triggers(quiet_seconds=0, cooldown_seconds=0, max_per_day=1, max_usd_per_month=15)
+    held = decide(view(triggers, runs=(run(at=night, usd=9.0),)), night)
+    assert (held.rule, held.until) == ("max_per_day", night + DAY)
 
 
 def test_of_several_limits_the_one_that_holds_longest_is_named():
