@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 from moto import mock_aws
 
-from tests.training.lambdas import ENVIRONMENT, LEDGER, Clock, Store
+from tests.training.lambdas import ENVIRONMENT, LEDGER, Clock, OneAtATime, Store
 from training import clock as clocks
 from training.aws import client
 from training.ledger.table import Ledger
@@ -25,7 +25,9 @@ def store(monkeypatch):
         monkeypatch.setenv(name, value)
     monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
     with mock_aws():
-        yield Store()
+        made = Store()
+        with OneAtATime():
+            yield made
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from threading import Lock
 from types import SimpleNamespace
 from typing import Any
 
@@ -49,10 +50,38 @@ def make_table(name: str = LEDGER) -> None:
     )
 
 
+class OneAtATime:
+    """Lets one call of DynamoDB run at a time, also from several threads.
+
+    moto undoes a transaction that fails by putting back all tables as they were, and with them loses what
+    others wrote in the meantime.
+    """
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._events = client("dynamodb").meta.events
+
+    def __enter__(self) -> None:
+        self._events.register("before-call", self._acquire)
+        for name in ("after-call", "after-call-error"):
+            self._events.register_first(name, self._release)
+
+    def __exit__(self, *_: object) -> None:
+        self._events.unregister("before-call", self._acquire)
+        for name in ("after-call", "after-call-error"):
+            self._events.unregister(name, self._release)
+
+    def _acquire(self, **_: object) -> None:
+        self._lock.acquire()
+
+    def _release(self, **_: object) -> None:
+        self._lock.release()
+
+
 class Clock:
     """A clock that goes when it is told to."""
 
-    def __init__(self, at: float = 1_700_000_000.0) -> None:
+    def __init__(self, at: float = 1_750_000_000.0) -> None:
         self.at = at
 
     def __call__(self) -> float:

@@ -32,6 +32,7 @@ from training.intake.knowledge import Knowledge
 from training.intake.objects import GoneError, Objects, Opened
 from training.intake.refusals import entry_of, quarantine_id, reason_text, refusal
 from training.intake.wakes import Wakes
+from training.ledger.core import LedgerError, wait
 from training.ledger.records import (
     ACCEPTED,
     DUPLICATE,
@@ -47,7 +48,7 @@ from training.ledger.records import (
 from training.ledger.table import Ledger
 
 _log = Logger(service="intake")
-_TRIES = 5
+_TRIES = 8
 _UNIT_BYTES = 1_000_000
 _MAX_UNKNOWN_BYTES = Contract().max_file_mb * _UNIT_BYTES
 # Two files at once use the waiting for S3; more of them would share one CPU and its memory.
@@ -297,15 +298,18 @@ class Sorter:
         arrival, name = task.arrival, quarantine_id(sha256, task.opened)
         if task.spec:
             self.wakes.note(task.spec, arrival.delivery)
-        for _ in range(_TRIES):
+        safe: set[str] = set()
+        for attempt in range(_TRIES):
             known = self.ledger.known(task.model, sha256 or name, name)
             if known.data:
                 self._settle_duplicate(task, known.data)
                 return
             entry = entry_of(arrival, task.opened, sha256, report, task.spec, known.entry)
-            self.objects.copy(task.opened, entry.key)
-            text = reason_text(arrival, task.opened, report, task.spec, entry)
-            self.objects.put_text(entry.key + REASON_SUFFIX, text)
+            if entry.key not in safe:
+                self.objects.copy(task.opened, entry.key)
+                text = reason_text(arrival, task.opened, report, task.spec, entry)
+                self.objects.put_text(entry.key + REASON_SUFFIX, text)
+                safe.add(entry.key)
             done = task.settled(
                 QUARANTINED, sha256=sha256, target=entry.key, rows=report.rows, dropped=report.dropped,
                 reason=entry.reason, quarantine_id=name,
@@ -319,7 +323,8 @@ class Sorter:
             mine = self.ledger.version(arrival.key, task.record.version_id)
             if mine is None or mine.is_settled or mine.owner != task.record.owner:
                 raise LostClaimError(arrival.key)
-        raise LostClaimError(arrival.key)
+            wait(attempt)
+        raise LedgerError(f"{arrival.key}: others kept counting up the same quarantine entry; try again")
 
     def _settle(self, record: ObjectRecord) -> None:
         if not self.ledger.settle(record):

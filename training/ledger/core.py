@@ -61,7 +61,7 @@ class Core:
             asked = answer.get("UnprocessedKeys") or {}
             if not asked:
                 return found
-            _wait(attempt)
+            wait(attempt)
         raise LedgerError(f"{self._table}: read only {len(found)} of {len(sort_keys)} items; try again")
 
     def _query(self, model: str, prefix: str, limit: int | None = None) -> Iterator[Item]:
@@ -112,7 +112,7 @@ class Core:
                 self._dynamodb.transact_write_items(TransactItems=list(actions))
             except self._dynamodb.exceptions.ClientError as error:
                 if code(error) in _CONFLICTS:
-                    _wait(attempt)
+                    wait(attempt)
                     continue
                 if code(error) != "TransactionCanceledException":
                     raise
@@ -122,7 +122,7 @@ class Core:
                     return failed
                 if "TransactionConflict" not in reasons:
                     raise
-                _wait(attempt)
+                wait(attempt)
             else:
                 return []
         raise LedgerError(f"{self._table}: others kept writing the same items; try again")
@@ -166,7 +166,7 @@ class Core:
                     return None
                 if code(error) not in _CONFLICTS:
                     raise
-                _wait(attempt)
+                wait(attempt)
         raise LedgerError(f"{self._table}: others kept writing the same item; try again")
 
 
@@ -190,6 +190,6 @@ def _condition(condition: str, values: Mapping[str, Any], expressions: str) -> d
     return {name: value for name, value in given.items() if value}
 
 
-def _wait(attempt: int) -> None:
+def wait(attempt: int) -> None:
     """Longer each time, and not the same for two who collided."""
     clock.sleep(_CONFLICT_WAIT_SECONDS * 2**attempt * random.uniform(0.5, 1.0))  # noqa: S311 - no secret
