@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.spec import Triggers
@@ -126,7 +126,8 @@ def test_a_forced_run_starts_at_once_unless_one_is_under_way(triggers, history):
     assert isinstance(decision, Wait if policy.under_way(life.runs) else Start)
 
 
-@given(st.integers(1, 2_000))
+@settings(max_examples=20)
+@given(st.integers(1, 300))
 def test_files_that_never_stop_arriving_are_trained_on_all_the_same(pushes):
     life = Life(replace(FREE, quiet_seconds=60))
     for content in range(pushes):
