@@ -166,7 +166,7 @@ def _permissions(args: DispatchArgs) -> list[Permission]:
         args.queue.work_off(),
         args.queue.send("WakeItselfLater"),
         args.intake_queue.send("TellOfForgottenFiles"),
-        args.ledger.keep(),
+        args.ledger.keep("Record"),
         storage.write("WriteManifests", "data", "manifests/*"),
         storage.read("ReadManifests", "data", "manifests/*"),
         storage.browse("ListManifests", "data", "manifests/", tell_missing=True),

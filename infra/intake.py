@@ -128,13 +128,13 @@ def _permissions(args: IntakeArgs) -> list[Permission]:
     return [
         args.queue.work_off(),
         args.dispatch_queue.send("TellOfNewData"),
-        args.ledger.keep(),
-        storage.read_versions("ReadFiles", "data", "incoming/*", "accepted/*", "quarantine/*"),
-        storage.receive_copies("SortFiles", "data", "accepted/*", "quarantine/*", "rejected/*"),
+        args.ledger.keep("Record", "dynamodb:BatchGetItem"),
+        storage.read_versions("ReadFiles", "data", "incoming/*"),
+        storage.read("KnowAccepted", "data", "accepted/*"),
+        storage.write("KeepRows", "data", "accepted/*", "rejected/*"),
+        storage.receive_copies("Quarantine", "data", "quarantine/*"),
         storage.remove_versions("TakeFilesAway", "data", "incoming/*"),
-        storage.browse(
-            "ListFiles", "data", "incoming/", "accepted/", "quarantine/", "rejected/", tell_missing=True
-        ),
+        storage.browse("ListFiles", "data", "incoming/", "accepted/", tell_missing=True),
         storage.read("ReadSpecs", "artifacts", "specs/*"),
         storage.browse("ListSpecs", "artifacts", "specs/", tell_missing=True),
         storage.encrypt(),

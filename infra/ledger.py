@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pulumi
@@ -14,8 +13,7 @@ from infra.permissions import Permission
 PARTITION, SORT, EXPIRY = "pk", "sk", "expires_at"
 # A transaction has no action of its own, its parts have:
 # https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/transaction-apis.html#transaction-apis-iam
-READ = ("dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:Query")
-WRITE = ("dynamodb:PutItem", "dynamodb:UpdateItem")
+KEEP = ("dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query", "dynamodb:UpdateItem")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,10 +63,11 @@ class Ledger(pulumi.ComponentResource):
         self.table = self.resource.name
         self.register_outputs({"table": self.table})
 
-    def access(self, sid: str, *actions: str) -> Permission:
-        """Use the table; nobody here may scan, delete or export it."""
-        return Permission(sid=sid, actions=sorted(actions), resources=[self._arn])
+    def keep(self, sid: str, *more: str) -> Permission:
+        """Read and write records; nobody here may scan, delete or export the table.
 
-    def keep(self, sid: str = "Ledger", more: Sequence[str] = ()) -> Permission:
-        """Read and write records."""
-        return self.access(sid, *READ, *WRITE, *more)
+        Args:
+            sid: What it is for.
+            more: Further actions on the table.
+        """
+        return Permission(sid=sid, actions=sorted([*KEEP, *more]), resources=[self._arn])

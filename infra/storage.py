@@ -112,8 +112,9 @@ class Storage(pulumi.ComponentResource):
         return self._objects(sid, bucket, patterns, actions)
 
     def receive_copies(self, sid: str, bucket: str, *patterns: str) -> Permission:
-        """Create objects as copies of others, tags included."""
-        return self._objects(sid, bucket, patterns, ["s3:PutObject", "s3:PutObjectTagging"])
+        """Create objects as copies of others, tags included; very large ones part by part."""
+        actions = ["s3:AbortMultipartUpload", "s3:PutObject", "s3:PutObjectTagging"]
+        return self._objects(sid, bucket, patterns, actions)
 
     def write(self, sid: str, bucket: str, *patterns: str) -> Permission:
         """Create and replace objects."""

@@ -20,6 +20,7 @@ def test_only_files_below_incoming_reach_the_queue() -> None:
 def test_intake_may_sort_files_and_tell_the_dispatcher_and_nothing_else() -> None:
     allowed = standard().allowed("intake-policy")
     assert set(allowed["s3:PutObject"]) == {f"{DATA}/{p}/*" for p in ("accepted", "quarantine", "rejected")}
+    assert allowed["s3:GetObjectVersion"] == [f"{DATA}/incoming/*"]
     assert allowed["sqs:SendMessage"] == [f"arn:aws:sqs:{REGION}:{ACCOUNT}:upkeep-test-dispatch"]
     assert not any(action.startswith(("states:", "sagemaker:", "iam:", "sns:")) for action in allowed)
 
