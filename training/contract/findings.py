@@ -6,9 +6,13 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from training.words import cut
+
 EXAMPLES = 3
 SAMPLE_ROWS = 20
 _REASONS = 3
+# A reason goes into notices and tables: on one line, and no longer than one can read.
+_MAX_TEXT = 1000
 
 
 @dataclass(frozen=True)
@@ -31,6 +35,11 @@ class Finding:
     text: str
     examples: tuple[dict[str, Any], ...] = ()
     fatal: bool = True
+
+    def __post_init__(self) -> None:
+        """Keep what a file holds from breaking the line, or the terminal, that the text is shown on."""
+        shown = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in self.text)
+        object.__setattr__(self, "text", cut(shown, _MAX_TEXT))
 
 
 @dataclass(frozen=True, kw_only=True)
