@@ -32,6 +32,7 @@ from tests.faults.world import DATA, DAY, LEDGER, PREFIX, Push, World
 FINAL = ("accepted", "duplicate", "quarantined", "ignored", "gone", "dead")
 KEPT = ("accepted/", "quarantine/", "manifests/", "rejected/")
 MAX_ATTEMPTS = 3
+PROMPT_SECONDS = 30
 NO_MODEL = "no-model"
 
 
@@ -41,11 +42,13 @@ class Expectation:
 
     Attributes:
         crashes: Functions were killed or answers were lost: people may be told twice.
+        prompt: Nothing was late or lost: trainings begin as soon as they may.
         at_rest: The world has settled; otherwise only what must hold at any time is checked.
         dead: Object versions may still be dead: nobody has replayed the dead letters.
     """
 
     crashes: bool = True
+    prompt: bool = False
     at_rest: bool = True
     dead: bool = False
 
@@ -68,6 +71,7 @@ def violations(world: World, expectation: Expectation | None = None) -> list[str
         found += _emptied(world)
         found += _newest(world)
         found += _told(world, expected)
+        found += _promptly(world, expected)
         found += _dead_letters(world)
     return found
 
@@ -208,7 +212,7 @@ def _taken_out_safely(world: World) -> Iterator[str]:
     """A version leaves ``incoming/`` only after its content is safe elsewhere, never by a marker of ours."""
     pushes = {(push.key, push.version_id): push for push in world.facts.pushes}
     safe: set[tuple[str, str]] = set()
-    withdrawn = set(world.facts.marked)
+    withdrawn, destroyed = set(world.facts.marked), set(world.facts.destroyed)
     for at, what, bucket, key, version_id in world.s3.log:
         if bucket != DATA:
             continue
@@ -220,7 +224,7 @@ def _taken_out_safely(world: World) -> Iterator[str]:
             yield f"I4: {key} got a delete marker that nobody asked for"
         if what == "delete" and key.startswith("incoming/"):
             push = pushes.get((key, version_id))
-            if push is None or push.withdrawn == at:
+            if push is None or (key, version_id, at) in destroyed:
                 continue
             content = push.content
             place = "accepted" if push.is_good else "quarantine"
@@ -294,6 +298,9 @@ def _manifests(world: World) -> Iterator[str]:
                     yield f"I4: run {run.name} lists {key}"
             if len(set(keys)) != len(keys) or run.input["files"] != len(keys):
                 yield f"I4: run {run.name} counts {run.input['files']} files and lists {len(keys)}"
+            recorded = _recorded(world, model, run.started)
+            for key in set(keys) - recorded:
+                yield f"I4: run {run.name} lists {key}, which was not recorded as data then"
             bodies = [world.s3.current(DATA, key) for key in keys]
             rows = sum(len(rows_of(version.body)) for version in bodies if version)
             if run.input["rows"] != rows:
@@ -301,6 +308,15 @@ def _manifests(world: World) -> Iterator[str]:
             uri = run.input["data_version_uri"]
             if world.s3.current(DATA, uri.removeprefix(f"s3://{DATA}/")) is None:
                 yield f"I4: run {run.name} names {uri}, which is not there"
+
+
+def _recorded(world: World, model: str, at: float) -> set[str]:
+    """Keys that the ledger had as data at some time; the seed's from the beginning."""
+    found = {seed_key for seed_key in world.s3.keys(DATA, f"accepted/{model}/") if "-seed." in seed_key}
+    for when, _, (pk, sk), item in world.dynamodb.log:
+        if when <= at and pk == model and sk.startswith("data#") and item:
+            found.add(item["key"]["S"])
+    return found
 
 
 def _newest(world: World) -> Iterator[str]:
@@ -355,6 +371,19 @@ def _held_rightly(world: World, model: str) -> bool:
     if rule == "max_usd_per_month":
         return _worst(world, model) > world.specs[model].triggers.max_usd_per_month
     return False
+
+
+def _promptly(world: World, expected: Expectation) -> Iterator[str]:
+    """The first training begins when nothing has arrived for the quiet period, not at some later sweep."""
+    for model, spec in world.specs.items():
+        runs = world.runs(model)
+        pushed = [push.at for push in _pushes(world) if push.model == model and runs]
+        before = [at for at in pushed if at <= runs[0].started] if runs else []
+        if not expected.prompt or not before:
+            continue
+        late = runs[0].started - max(before) - spec.triggers.quiet_seconds
+        if late > PROMPT_SECONDS:
+            yield f"I5: {model}: the first training began {late:.0f} s later than it could"
 
 
 # I7: spending.

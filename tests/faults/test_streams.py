@@ -1,4 +1,4 @@
-"""Streams of deliveries with faults: whatever happens, the promises hold. See ``checker`` for the promises."""
+"""Streams of deliveries with faults: whatever happens, the promises hold. They are listed in ``checker``."""
 
 from hypothesis import given
 

@@ -115,6 +115,7 @@ class Facts:
         forced: When a person asked for a training.
         forged: Bodies of messages that are not of this account.
         marked: Delete markers that people put: (key, time).
+        destroyed: Versions that people removed for good: (key, version id, time).
         lanes: How many calls of functions there were, and the attempts of each.
     """
 
@@ -125,6 +126,7 @@ class Facts:
     forced: list[float] = field(default_factory=list)
     forged: list[str] = field(default_factory=list)
     marked: list[tuple[str, float]] = field(default_factory=list)
+    destroyed: list[tuple[str, str, float]] = field(default_factory=list)
     lanes: list[tuple[str, int]] = field(default_factory=list)
 
 
@@ -259,8 +261,9 @@ class World:
 
     def destroy(self, push: Push) -> None:
         """Delete the version for good."""
+        self.facts.destroyed.append((push.key, push.version_id, self.clock.now))
         self.s3.delete(DATA, push.key, push.version_id)
-        push.withdrawn = self.clock.now
+        push.withdrawn = push.withdrawn or self.clock.now
 
     def tell(self, push: Push, copies: int = 1, delay_seconds: float = 0.0) -> None:
         """Deliver the event of a push (again)."""

@@ -2,12 +2,13 @@
 
 An event may be lost, a message may expire, a function may die between its last step and its answer. What lies
 below ``incoming/`` for long and is in nobody's hands is handed to the intake as if it had just arrived; doing
-that too often is harmless, because the intake handles each version of an object once.
+that twice is harmless, because the intake handles each version of an object once.
 """
 
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -24,9 +25,13 @@ from training.ledger.table import Ledger
 
 _log = Logger(service="dispatch", child=True)
 OLD_SECONDS = 15 * 60
+# Told of at 15 minutes of age, at 30, at an hour and so on: what a message has brought to nobody comes again,
+# and a file that no call can handle does not come twelve times an hour for ever. Two sweeps long.
+TURN_SECONDS = 10 * 60
 MAX_MESSAGES = 1000
-# Looked at per sweep; the next one begins at the start again, by when the intake has taken the first away.
-MAX_VERSIONS = 10_000
+# Listed per sweep; the next one begins at the start again, by when the intake has taken the first away. What
+# people have withdrawn stays for a while, and must not keep the sweep from what comes behind it.
+MAX_VERSIONS = 50_000
 _BATCH = 10  # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessageBatch.html
 _PARALLEL = 8
 # Nothing more is to be done with them by itself; dead ones are people's, see `upkeep replay`.
@@ -81,6 +86,14 @@ def is_overlooked(record: ObjectRecord | None, now: float) -> bool:
     return record.state not in _LEFT_ALONE  # settled, but its removal was lost
 
 
+def is_due(age_seconds: float) -> bool:
+    """Whether it is the turn of an object of this age to be told of."""
+    if age_seconds < OLD_SECONDS:
+        return False
+    turn = OLD_SECONDS * 2 ** math.floor(math.log2(age_seconds / OLD_SECONDS))
+    return age_seconds < turn + TURN_SECONDS
+
+
 def event(settings: Settings, found: Found) -> dict[str, Any]:
     """The event that S3 sends of an upload, as far as the intake reads it.
 
@@ -111,7 +124,7 @@ def event(settings: Settings, found: Found) -> dict[str, Any]:
 
 
 def _old_versions(settings: Settings) -> Iterator[list[Found]]:
-    """Pages of versions that lie there for long; overwritten ones are data too."""
+    """Pages of versions that lie there for long and whose turn it is; overwritten ones are data too."""
     pages = (
         client("s3")
         .get_paginator("list_object_versions")
@@ -122,12 +135,12 @@ def _old_versions(settings: Settings) -> Iterator[list[Found]]:
             PaginationConfig={"MaxItems": MAX_VERSIONS},
         )
     )
-    before = clock.now() - OLD_SECONDS
+    now = clock.now()
     for page in pages:
         yield [
             Found(one["Key"], one["VersionId"], one["Size"], one["ETag"])
             for one in page.get("Versions", [])
-            if one["LastModified"].timestamp() <= before
+            if is_due(now - one["LastModified"].timestamp())
         ]
 
 

@@ -8,7 +8,7 @@ import pytest
 from tests.training.lambdas import ACCOUNT, CONTEXT, DATA, ENVIRONMENT
 from training.dispatch import sweep as module
 from training.dispatch.settings import Settings
-from training.dispatch.sweep import OLD_SECONDS, is_overlooked, sweep
+from training.dispatch.sweep import OLD_SECONDS, is_due, is_overlooked, sweep
 from training.intake.arrivals import read_message
 from training.ledger.records import ObjectRecord
 
@@ -100,6 +100,12 @@ def test_the_schedule_sweeps_and_says_when_it_could_not(world, settings, calls):
 def test_what_is_in_somebodys_hands_is_left_alone(state, claimed_until, expected):
     record = ObjectRecord.of("incoming/toy/a.csv", "v", state=state, claimed_until=claimed_until)
     assert is_overlooked(record, 100) is expected
+
+
+def test_a_file_that_nobody_can_handle_is_told_of_ever_more_seldom():
+    sweeps = [age for age in range(0, 14 * 24 * 3600, 300) if is_due(age)]
+    assert [age // 60 for age in sweeps[:6]] == [15, 20, 30, 35, 60, 65]
+    assert len(sweeps) == 2 * 11
 
 
 def test_what_the_ledger_does_not_know_was_overlooked():
