@@ -16,10 +16,12 @@ What the function must be allowed, and nothing more:
 from __future__ import annotations
 
 import os
+import traceback
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 from threading import Lock
 from typing import Any
 
@@ -30,13 +32,16 @@ from monitoring import metrics
 from training import clock
 from training.aws import client
 from training.intake.arrivals import INCOMING, Arrival, RefusedEventError, read_message
+from training.intake.endings import Endings
 from training.intake.knowledge import Knowledge
 from training.intake.objects import IncompleteError, Objects
 from training.intake.settings import Settings
-from training.intake.sorting import LostClaimError, Sorter, settled
+from training.intake.sorting import Sorter
+from training.intake.tasks import LostClaimError, settled
 from training.intake.wakes import Wakes
 from training.ledger.core import LedgerError
-from training.ledger.records import DEAD, GONE, ObjectRecord, model_of
+from training.ledger.item import model_of
+from training.ledger.records import DEAD, GONE, ObjectRecord
 from training.ledger.table import Ledger
 from training.words import cut
 
@@ -45,6 +50,7 @@ _THREADS = 4
 _LEAST_SECONDS = 5.0
 MAX_CRASHES = 4
 _MAX_ERROR = 500
+_FRAMES = 4
 
 
 class OutOfTimeError(Exception):
@@ -93,7 +99,10 @@ class Batch:
         self._objects = Objects(s3, settings.data_bucket, account)
         self._knowledge = Knowledge(s3, settings.artifacts_bucket, account, self._ledger)
         self._wakes = Wakes(self._ledger, client("sqs"), settings.dispatch_queue_url)
-        self._sorter = Sorter(self._objects, self._ledger, self._knowledge, self._wakes, self._count)
+        endings = Endings(self._objects, self._ledger, self._wakes, self._count)
+        self._sorter = Sorter(
+            self._objects, self._ledger, self._knowledge, self._wakes, endings, self._check_time
+        )
         self._lock = Lock()
         self._counts: dict[str, Counter[str]] = {}
         self._failed: list[str] = []
@@ -135,11 +144,12 @@ class Batch:
     def _take_group(self, messages: Sequence[Message]) -> None:
         """Handle the messages of one object version, one after the other."""
         for message in messages:
-            extra = {"message_id": message.id, "key": message.arrival.key}
+            extra: dict[str, Any] = {"message_id": message.id, "key": message.arrival.key}
             try:
                 self._take(message)
             except Exception as error:  # noqa: BLE001 - whatever it is, it concerns this message alone
-                _log.error("a message goes back to the queue", extra={**extra, "error": describe(error)})
+                extra |= {"error": describe(error), "where": _where(error)}
+                _log.error("a message goes back to the queue", extra=extra)
                 with self._lock:
                     self._failed.append(message.id)
 
@@ -165,7 +175,9 @@ class Batch:
     def _work(self, message: Message, record: ObjectRecord, *, there: bool) -> None:
         """Bring a claimed version to its end; when that fails, leave word."""
         try:
-            self._check_worth(record)
+            if record.crashes >= MAX_CRASHES:
+                self._give_up(record)
+            self._check_time()
             if there:
                 self._sorter.sort(message.arrival, record)
             else:
@@ -178,9 +190,10 @@ class Batch:
             raise
         self._touch(message)
 
-    def _check_worth(self, record: ObjectRecord) -> None:
-        if record.crashes >= MAX_CRASHES:
-            raise GivenUpError(f"the function ended {record.crashes} times while it worked on this file")
+    def _give_up(self, record: ObjectRecord) -> None:
+        raise GivenUpError(f"the function ended {record.crashes} times while it worked on this file")
+
+    def _check_time(self) -> None:
         left = self._context.get_remaining_time_in_millis() / 1000
         if left < _LEAST_SECONDS:
             raise OutOfTimeError(f"{left:.0f} seconds are left, at least {_LEAST_SECONDS:.0f} are needed")
@@ -218,6 +231,12 @@ class Batch:
 
 # Their texts are ours; the text of any other error may hold a value of the data.
 _OWN_ERRORS = (SpecError, LedgerError, IncompleteError, OutOfTimeError, GivenUpError)
+
+
+def _where(error: Exception) -> list[str]:
+    """The last places an error came through; its text may hold values, its places do not."""
+    frames = traceback.extract_tb(error.__traceback__)[-_FRAMES:]
+    return [f"{Path(frame.filename).name}:{frame.lineno} {frame.name}" for frame in frames]
 
 
 def describe(error: Exception) -> str:

@@ -8,7 +8,7 @@ from collections import Counter
 from typing import Any
 
 from training.intake.arrivals import MANIFEST_NAME
-from training.ledger.records import pack_files
+from training.ledger.item import pack_files
 from training.words import shown
 
 MAX_BYTES = 4_000_000

@@ -15,7 +15,7 @@ from typing import Any
 from training import clock
 from training.aws import code
 from training.ledger.attributes import pack
-from training.ledger.records import Item, Record
+from training.ledger.item import Item, Record
 
 _NAME = re.compile(r"#(\w+)")
 _CONFLICT_ATTEMPTS = 6

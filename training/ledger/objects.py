@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from training.ledger.core import ABSENT, Core
+from training.ledger.item import model_of, sort_prefix
 from training.ledger.records import (
     ACCEPTED,
     CLAIMED,
@@ -17,8 +18,6 @@ from training.ledger.records import (
     DataRecord,
     ObjectRecord,
     QuarantineRecord,
-    model_of,
-    sort_prefix,
 )
 
 _MINE = "#state = :claimed AND #owner = :owner"

@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from training.ledger.core import ABSENT, Core, any_of
+from training.ledger.item import pack_files
 from training.ledger.records import (
     COMPLETE,
     LATEST_FORGET,
@@ -13,7 +14,6 @@ from training.ledger.records import (
     DeliveryRecord,
     ForgetRecord,
     QuarantineRecord,
-    pack_files,
 )
 
 _MOST_TRIES = 10

@@ -2,6 +2,7 @@
 
 import pytest
 
+from training.ledger.item import model_of
 from training.ledger.records import (
     DataRecord,
     DeliveryRecord,
@@ -10,7 +11,6 @@ from training.ledger.records import (
     PlanRecord,
     QuarantineRecord,
     RunRecord,
-    model_of,
 )
 
 RECORDS = [
