@@ -10,7 +10,7 @@ import pytest
 from tests.training.broken import BROKEN
 from tests.training.examples import declare, lines, text
 from tests.training.intake.messages import CONTEXT, Wakes, deliver, message, push
-from tests.training.lambdas import ARTIFACTS, DATA, PREFIX, emitted
+from tests.training.lambdas import ACCOUNT, ARTIFACTS, DATA, PREFIX, emitted
 from training.aws import client
 from training.contract import check
 from training.contract.forgetting import digest
@@ -319,6 +319,28 @@ def test_a_file_too_large_is_quarantined_without_being_fetched(stack, monkeypatc
     assert stack.ledger.version("incoming/toy/large.csv", version).quarantine_id == entry.id
 
 
+def test_a_large_file_waits_without_an_open_stream_and_ends_like_others(stack, monkeypatch):
+    monkeypatch.setattr(sorting, "LARGE_BYTES", 10)
+    keys = ["incoming/toy/a.csv", "incoming/toy/b.csv", "incoming/toy/bad.csv", "incoming/typo/a.csv"]
+    bodies = [GOOD, text(lines(30, seed=7)), "nothing but text", "nothing here either"]
+    versions = [stack.store.put(key, body) for key, body in zip(keys, bodies, strict=True)]
+    assert deliver(*(message(key, versions[i], i) for i, key in enumerate(keys))) == []
+    assert [_state(stack.ledger, key) for key in keys] == [
+        "accepted", "accepted", "quarantined", "quarantined",
+    ]  # fmt: skip
+
+
+def test_a_large_file_that_waited_too_long_goes_back(stack, monkeypatch):
+    monkeypatch.setattr(sorting, "LARGE_BYTES", 10)
+    version = stack.store.put("incoming/toy/a.csv", GOOD)
+    left = iter([600, 600, 1])
+    context = SimpleNamespace(**{**vars(CONTEXT), "get_remaining_time_in_millis": lambda: next(left) * 1000})
+    one = message("incoming/toy/a.csv", version)
+    assert handler.handler({"Records": [one]}, context) == {"batchItemFailures": [{"itemIdentifier": "1"}]}
+    assert deliver(one) == []
+    assert _state(stack.ledger, "incoming/toy/a.csv") == "accepted"
+
+
 @pytest.mark.parametrize(
     ("key", "body"),
     [
@@ -493,6 +515,50 @@ def test_a_forged_event_is_refused_and_touches_nothing(stack, changes):
     assert deliver(message("incoming/toy/a.csv", version, 7, **changes)) == ["7"]
     assert stack.store.keys() == ["incoming/toy/a.csv"]
     assert stack.ledger.objects("toy") == []
+
+
+def test_every_call_of_s3_names_the_account_that_must_own_the_bucket(stack):
+    calls = []
+
+    def note(params, model, **_):
+        calls.append((model.name, params.get("ExpectedBucketOwner")))
+
+    _in_every_way(stack, note, "s3")
+    assert {"GetObject", "PutObject", "CopyObject", "DeleteObject", "HeadObject"} <= {
+        name for name, _ in calls
+    }
+    assert {owner for _, owner in calls} == {ACCOUNT}
+
+
+def test_reads_of_the_ledger_are_strongly_consistent(stack):
+    reads = []
+
+    def note(params, model, **_):
+        if model.name in ("GetItem", "Query"):
+            reads.append(params["ConsistentRead"])
+        if model.name == "BatchGetItem":
+            reads.extend(one["ConsistentRead"] for one in params["RequestItems"].values())
+
+    _in_every_way(stack, note, "dynamodb")
+    assert reads
+    assert all(reads)
+
+
+def _in_every_way(stack, note, service):
+    stack.ledger.record_forget(ForgetRecord(model="toy", id="f", conditions={"place": digest("nowhere")}))
+    bodies = {
+        "incoming/toy/good.csv": GOOD,
+        "incoming/toy/good.csv.gz": gzip.compress(GOOD.encode()),
+        "incoming/toy/good again.csv": GOOD,
+        "incoming/toy/bad.csv": "nothing",
+        "incoming/typo/a.csv": "nothing",
+    }
+    versions = {key: stack.store.put(key, body) for key, body in bodies.items()}
+    client(service).meta.events.register("provide-client-params", note)
+    for key, version in versions.items():
+        assert deliver(message(key, version, key)) == []
+    assert deliver(message("incoming/toy/nowhere.csv"), message("incoming/toy/good.csv", "v", 2)) == []
+    client(service).meta.events.unregister("provide-client-params", note)
 
 
 def test_what_happened_is_counted_per_model(stack, capsys):
