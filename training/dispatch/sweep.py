@@ -25,9 +25,10 @@ from training.ledger.table import Ledger
 
 _log = Logger(service="dispatch", child=True)
 OLD_SECONDS = 15 * 60
-# Told of at 15 minutes of age, at 30, at an hour and so on: what a message has brought to nobody comes again,
-# and a file that no call can handle does not come twelve times an hour for ever. Two sweeps long.
+# A file that the ledger knows is told of at 15 minutes of age, at 30, at an hour and so on, so that one that
+# no call can handle does not come twelve times an hour for ever. A turn is two sweeps long.
 TURN_SECONDS = 10 * 60
+DAY_SECONDS = 24 * 3600
 MAX_MESSAGES = 1000
 # Listed per sweep; the next one begins at the start again, by when the intake has taken the first away. What
 # people have withdrawn stays for a while, and must not keep the sweep from what comes behind it.
@@ -44,12 +45,13 @@ class SweepError(Exception):
 
 @dataclass(frozen=True)
 class Found:
-    """One version of an object that lies below ``incoming/``."""
+    """One version of an object that lies below ``incoming/``, and since when."""
 
     key: str
     version_id: str
     size: int
     etag: str
+    age_seconds: float
 
 
 def sweep(settings: Settings, ledger: Ledger) -> int:
@@ -66,7 +68,7 @@ def sweep(settings: Settings, ledger: Ledger) -> int:
         for page in _old_versions(settings):
             records = pool.map(lambda found: ledger.version(found.key, found.version_id), page)
             pairs = zip(page, records, strict=True)
-            overlooked = [found for found, record in pairs if is_overlooked(record, clock.now())]
+            overlooked = [found for found, record in pairs if _is_to_be_told(found, record)]
             overlooked = overlooked[: MAX_MESSAGES - sent]
             _tell(settings, overlooked)
             sent += len(overlooked)
@@ -87,11 +89,26 @@ def is_overlooked(record: ObjectRecord | None, now: float) -> bool:
 
 
 def is_due(age_seconds: float) -> bool:
-    """Whether it is the turn of an object of this age to be told of."""
+    """Whether it is the turn of an object of this age to be told of, if the ledger knows it."""
     if age_seconds < OLD_SECONDS:
         return False
-    turn = OLD_SECONDS * 2 ** math.floor(math.log2(age_seconds / OLD_SECONDS))
+    turn: float = OLD_SECONDS * 2.0 ** math.floor(math.log2(age_seconds / OLD_SECONDS))
     return age_seconds < turn + TURN_SECONDS
+
+
+def is_looked_up(age_seconds: float) -> bool:
+    """Whether the ledger is asked about an object of this age.
+
+    In its first day at every sweep: of one that it does not know, no message has come, and the intake is told
+    at once. After that at its turns and once a day, because what people have withdrawn stays for long.
+    """
+    if age_seconds < OLD_SECONDS:
+        return False
+    return age_seconds < DAY_SECONDS or age_seconds % DAY_SECONDS < TURN_SECONDS or is_due(age_seconds)
+
+
+def _is_to_be_told(found: Found, record: ObjectRecord | None) -> bool:
+    return is_overlooked(record, clock.now()) and (record is None or is_due(found.age_seconds))
 
 
 def event(settings: Settings, found: Found) -> dict[str, Any]:
@@ -124,7 +141,7 @@ def event(settings: Settings, found: Found) -> dict[str, Any]:
 
 
 def _old_versions(settings: Settings) -> Iterator[list[Found]]:
-    """Pages of versions that lie there for long and whose turn it is; overwritten ones are data too."""
+    """Pages of versions that lie there for long; overwritten ones are data too."""
     pages = (
         client("s3")
         .get_paginator("list_object_versions")
@@ -137,11 +154,17 @@ def _old_versions(settings: Settings) -> Iterator[list[Found]]:
     )
     now = clock.now()
     for page in pages:
-        yield [
-            Found(one["Key"], one["VersionId"], one["Size"], one["ETag"])
+        found = [
+            Found(
+                one["Key"],
+                one["VersionId"],
+                one["Size"],
+                one["ETag"],
+                now - one["LastModified"].timestamp(),
+            )
             for one in page.get("Versions", [])
-            if is_due(now - one["LastModified"].timestamp())
         ]
+        yield [one for one in found if is_looked_up(one.age_seconds)]
 
 
 def _tell(settings: Settings, overlooked: list[Found]) -> None:

@@ -8,7 +8,7 @@ import pytest
 from tests.training.lambdas import ACCOUNT, CONTEXT, DATA, ENVIRONMENT
 from training.dispatch import sweep as module
 from training.dispatch.settings import Settings
-from training.dispatch.sweep import OLD_SECONDS, is_due, is_overlooked, sweep
+from training.dispatch.sweep import DAY_SECONDS, OLD_SECONDS, is_due, is_looked_up, is_overlooked, sweep
 from training.intake.arrivals import read_message
 from training.ledger.records import ObjectRecord
 
@@ -110,3 +110,32 @@ def test_a_file_that_nobody_can_handle_is_told_of_ever_more_seldom():
 
 def test_what_the_ledger_does_not_know_was_overlooked():
     assert is_overlooked(None, 100)
+
+
+SWEEPS = range(OLD_SECONDS, 10 * DAY_SECONDS, 300)
+
+
+def test_a_file_that_no_call_can_handle_is_told_of_ever_more_seldom():
+    ages = [age for age in SWEEPS if is_due(age)]
+    assert ages[:6] == [900, 1200, 1800, 2100, 3600, 3900]
+    assert len(ages) == 20
+
+
+def test_a_file_that_the_ledger_does_not_know_is_looked_for_at_every_sweep_of_a_day_and_then_daily():
+    ages = [age for age in SWEEPS if is_looked_up(age)]
+    assert sum(age < DAY_SECONDS for age in ages) == (DAY_SECONDS - OLD_SECONDS) // 300
+    assert {age // DAY_SECONDS for age in ages} == set(range(10))
+    assert len(ages) < 320
+    assert not is_looked_up(OLD_SECONDS - 1)
+
+
+def test_a_claim_that_ran_out_waits_for_its_turn(world, settings):
+    world.store.put("incoming/toy/a.csv", "1")
+    assert sweep(settings, world.ledger) == 1
+    ((key, version),) = told(world)
+    world.ledger.claim(ObjectRecord.of(key, version, owner="m", claimed_until=world.clock.at + 60))
+    assert sweep(settings, world.ledger) == 0
+    world.clock.at += 12 * 60
+    assert sweep(settings, world.ledger) == 0, "28 minutes old"
+    world.clock.at += 3 * 60
+    assert sweep(settings, world.ledger) == 1, "31 minutes old"
