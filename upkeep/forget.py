@@ -35,6 +35,7 @@ from upkeep.forget_rows import Wanted
 from upkeep.ledger import ERASED, OperatorLedger, ReplacedRecord
 from upkeep.outputs import ModelOutputs
 from upkeep.runs import Clients
+from upkeep.starting import wake
 
 ID_DIGITS = 16
 ACCEPTED_DIGITS = 20
@@ -179,7 +180,7 @@ class Forgetting:
     def _count(self, key: str, records: list[DataRecord]) -> tuple[Match, tuple[str, ...]]:
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "accepted"
-            self._fetch(key, path)
+            self._fetch(records[0], path)
             if is_seed(records[0]):
                 matching = forget_rows.count_raw(path, self._wanted, key) or 0
                 return Match(key=key, records=tuple(records), rows=records[0].rows, matching=matching), ()
@@ -187,10 +188,12 @@ class Forgetting:
         match = Match(key=key, records=tuple(records), rows=found.rows, matching=found.matching)
         return match, found.columns
 
-    def _fetch(self, key: str, path: Path) -> None:
-        s3, bucket = self.context.client("s3"), self.context.outputs.data_bucket
+    def _fetch(self, record: DataRecord, path: Path) -> None:
+        """Download exactly the version that was accepted."""
+        s3, bucket, key = self.context.client("s3"), self.context.outputs.data_bucket, record.key
+        pinned = {} if record.version_id == NO_VERSION else {"VersionId": record.version_id}
         try:
-            s3.download_file(bucket, key, str(path))
+            s3.download_file(bucket, key, str(path), ExtraArgs=pinned)
         except s3.exceptions.ClientError as error:
             if not is_gone(error):
                 raise
@@ -234,7 +237,7 @@ class Forgetting:
         """Write one object again, change its records, delete what it was."""
         with tempfile.TemporaryDirectory() as folder:
             path, target = Path(folder) / Path(match.key).name, Path(folder) / "rewritten.parquet"
-            self._fetch(match.key, path)
+            self._fetch(match.records[0], path)
             new = self._rewritten(match, path, target)
         note = ReplacedRecord(
             model=self.model.name,
@@ -328,15 +331,3 @@ def request_id(model: str, found: Mapping[str, str]) -> str:
     """The id of a request: of the model and the digests."""
     text = json.dumps([model, dict(found)], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:ID_DIGITS]
-
-
-def wake(context: Clients, model: str, why: str) -> None:
-    """Let the dispatcher decide about a model now.
-
-    Source: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html
-    """
-    context.client("sqs").send_message(
-        QueueUrl=context.outputs.dispatch_queue_url,
-        MessageBody=json.dumps({"model": model, "why": why}),
-        DelaySeconds=0,
-    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +11,6 @@ from training.dispatch import policy
 from training.ledger.records import SUCCEEDED, RunRecord
 from training.versions import DataVersion
 from upkeep import versions
-from upkeep.forget import wake
 from upkeep.ledger import OperatorLedger
 from upkeep.runs import Clients
 
@@ -62,6 +62,18 @@ def ask(context: Clients, ledger: OperatorLedger, spec: ModelSpec, by: str, *, f
         ledger.force(spec.name, by)
     wake(context, spec.name, "forced" if force else "again")
     return wish
+
+
+def wake(context: Clients, model: str, why: str) -> None:
+    """Let the dispatcher decide about a model now.
+
+    Source: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html
+    """
+    context.client("sqs").send_message(
+        QueueUrl=context.outputs.dispatch_queue_url,
+        MessageBody=json.dumps({"model": model, "why": why}),
+        DelaySeconds=0,
+    )
 
 
 def _look(context: Clients, ledger: OperatorLedger, spec: ModelSpec, *, force: bool) -> Wish:

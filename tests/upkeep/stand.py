@@ -1,4 +1,4 @@
-"""A stack on moto that operators work on: real S3, SQS and DynamoDB behaviour, and the real intake function."""
+"""A stack on moto that operators work on: S3, SQS, DynamoDB, and the real intake function."""
 
 from __future__ import annotations
 

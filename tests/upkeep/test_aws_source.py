@@ -1,48 +1,125 @@
-import io
-import json
+from dataclasses import replace
 
 import pytest
 
-from tests.upkeep.fakes import RETRAIN, START, FakeClient, FakeContext
-from upkeep.aws_source import AwsSource
+from tests.upkeep.fakes import SECOND, START
+from tests.upkeep.stand import execution, flights
+from training.ledger.records import FAILED, RUNNING, STARTING
+from upkeep.aws_source import AwsSource, hold_of
 
-KEY = "accepted/flights/0a-2013-01.csv"
+
+@pytest.fixture
+def source(stand):
+    return AwsSource(stand.context, stand.model, stand.spec, stand.ledger, frozenset())
 
 
-def _source(statuses, earlier):
-    """A stack whose runs, oldest first, all worked on the one file."""
-    names = list(statuses)
+def ran(stand, name, state="succeeded", status="SUCCEEDED"):
+    """A run on all that is accepted."""
+    run = stand.train(run_id=name, state=state)
+    stand.account.executions[name] = execution(run, status)
+    return run
 
-    def describe(executionArn):  # noqa: N803 - boto3's name
-        name = executionArn.rpartition(":")[2]
-        uri = f"s3://data/manifests/flights/{name}.json"
-        return {
-            "executionArn": executionArn,
-            "name": name,
-            "status": statuses[name],
-            "startDate": START,
-            "input": json.dumps({"run_id": name, "manifest_uri": uri}),
-        }
 
-    listed = [{"name": name, "executionArn": f"{RETRAIN}:{name}"} for name in reversed(names)]
-    states = FakeClient(list_executions=lambda **_: {"executions": listed}, describe_execution=describe)
-    body = json.dumps([{"prefix": "s3://data/"}, KEY])
-    s3 = FakeClient(get_object=lambda **_: {"Body": io.BytesIO(body.encode())})
-    there = FakeContext({"stepfunctions": states, "s3": s3})
-    return AwsSource(there, there.model("flights"), frozenset(earlier))
+@pytest.fixture
+def key(stand):
+    stand.arrive("a.csv", flights(4))
+    return stand.ledger.data("flights")[0].key
 
 
 @pytest.mark.parametrize(
-    ("statuses", "earlier", "new_only", "found"),
+    ("states", "earlier", "new_only", "found"),
     [
-        ({"one": "RUNNING"}, [], True, "one"),
-        ({"one": "SUCCEEDED"}, ["one"], True, None),
-        ({"one": "SUCCEEDED"}, ["one"], False, "one"),
-        ({"one": "FAILED"}, ["one"], False, None),
-        ({"one": "FAILED", "two": "RUNNING"}, ["one"], False, "two"),
-        ({"one": "FAILED", "two": "FAILED"}, ["one"], False, "two"),
+        ({"one": RUNNING}, [], True, "one"),
+        ({"one": "succeeded"}, ["one"], True, None),
+        ({"one": "succeeded"}, ["one"], False, "one"),
+        ({"one": FAILED}, ["one"], False, None),
+        ({"one": FAILED, "two": RUNNING}, ["one"], False, "two"),
+        ({"one": FAILED, "two": FAILED}, ["one"], False, "two"),
     ],
 )
-def test_the_run_of_a_push_is_the_first_that_is_not_an_earlier_failure(statuses, earlier, new_only, found):
-    run = _source(statuses, earlier).run_with([KEY], new_only=new_only)
+def test_the_run_of_a_push_is_the_first_that_is_not_an_earlier_failure(
+    stand, source, key, states, earlier, new_only, found
+):
+    for name, state in states.items():
+        ran(stand, name, state)
+    source.earlier = frozenset(earlier)
+    run = source.run_with([key], new_only=new_only)
     assert (run.id if run else None) == found
+
+
+def test_a_run_on_other_files_is_not_the_one(stand, source, key):
+    ran(stand, "one")
+    stand.arrive("b.csv", flights(4, 2))
+    keys = [record.key for record in stand.ledger.data("flights")]
+    assert source.run_with(keys, new_only=True) is None
+
+
+def test_a_run_that_is_written_down_but_not_started_is_waited_for(stand, source, key):
+    ran(stand, "one", STARTING)
+    stand.account.executions.clear()
+    assert source.run_with([key], new_only=True) is None
+
+
+def test_a_run_step_functions_has_forgotten_is_told_by_the_ledger(stand, source, key):
+    ran(stand, "one")
+    stand.account.executions.clear()
+    run = source.run_with([key], new_only=False)
+    assert (run.id, run.status, run.usd, run.rows) == ("one", "SUCCEEDED", 0.002, 4)
+    assert source.describe(run) == run
+
+
+def test_a_run_brings_its_data_version_and_its_cost(stand, source, key):
+    record = ran(stand, "one")
+    run = source.run_with([key], new_only=True)
+    assert (run.data_version, run.attempt, run.usd) == (record.data_version, 1, 0.002)
+
+
+def test_objects_the_window_does_not_reach_are_not_wanted(stand, source, key):
+    stand.arrive("later.csv", flights(4, 20))
+    later = next(one.key for one in stand.ledger.data("flights") if one.key != key)
+    source.spec = replace(stand.spec, training=replace(stand.spec.training, window="2 days"))
+    assert source.wanted([key, later]) == [later]
+
+
+def test_what_is_wanted_is_worked_out_again_after_a_while(stand, source, key):
+    now = [0.0]
+    source.clock = lambda: now[0]
+    assert source.wanted([key]) == [key]
+    stand.arrive("b.csv", flights(4, 2))
+    other = next(one.key for one in stand.ledger.data("flights") if one.key != key)
+    assert source.wanted([other]) == []
+    now[0] = 60.0
+    assert source.wanted([other]) == [other]
+
+
+def test_a_delivery_that_waits_for_its_manifest_is_wanted_all_the_same(stand, source):
+    stand.deploy(replace(stand.spec, triggers=replace(stand.spec.triggers, delivery="manifest")))
+    stand.arrive("x/a.csv", flights(4))
+    (record,) = stand.ledger.data("flights")
+    assert source.wanted([record.key]) == [record.key]
+
+
+def test_a_hold_is_read_from_the_plan(stand, source):
+    assert source.held() is None
+    stand.ledger.take_lease("flights", "me", 60)
+    stand.ledger.hold("flights", "me", "cooldown", "too soon", START.timestamp())
+    assert (source.held().rule, source.held().until) == ("cooldown", START)
+
+
+def test_a_hold_without_an_end_ends_by_a_person():
+    held = hold_of({"rule": "attempts", "reason": "r", "since": 1, "until": None})
+    assert (held.until, held.words()) == (None, "held by attempts until a person starts it")
+    assert (
+        hold_of({"rule": "a", "reason": "r", "until": (START + SECOND).timestamp()}).until == START + SECOND
+    )
+
+
+def test_a_pushed_version_is_looked_up_in_the_ledger(stand, source, tmp_path):
+    from upkeep import data, deliveries
+
+    path = tmp_path / "a.csv"
+    path.write_text(flights(4))
+    (upload,) = deliveries.plan(stand.model, [path], stand.ledger).uploads
+    upload = data.send(stand.context, upload, lambda _count: None)
+    stand.take_in(upload.key, upload.version_id)
+    assert source.look(upload).state == "accepted"

@@ -1,140 +1,151 @@
 import json
+from pathlib import Path
 
-import boto3
-import moto
 import pytest
 
-from tests.upkeep.fakes import RAW, FakeContext
-from upkeep import data
-from upkeep.errors import UpkeepError
+from tests.training.lambdas import DATA
+from tests.upkeep.stand import flights
+from training.ledger.records import ObjectRecord
+from upkeep import data, deliveries
+from upkeep.data import Upload
+from upkeep.forget import Forgetting
 
-BUCKET = RAW["data_bucket"]
-
-
-@pytest.fixture
-def there():
-    with moto.mock_aws():
-        s3 = boto3.client("s3", region_name="us-east-1")
-        s3.create_bucket(Bucket=BUCKET)
-        yield FakeContext({"s3": s3})
+KEY = "incoming/flights/2013-01.csv"
 
 
 @pytest.fixture
 def january(tmp_path):
     path = tmp_path / "2013-01.csv"
-    path.write_text("late\n1\n")
+    path.write_text(flights(4))
     return path
 
 
-def planned(there, path):
-    return data.plan(there, there.model(None), [path])[0]
+def sent(stand, path):
+    (upload,) = deliveries.plan(stand.model, [path], stand.ledger).uploads
+    return data.send(stand.context, upload, lambda _count: None)
 
 
-def test_a_file_arrives_under_the_models_prefix(there, january):
-    upload = planned(there, january)
-    data.send(there, upload, lambda _count: None)
-    assert upload.uri == f"s3://{BUCKET}/incoming/flights/2013-01.csv"
-    assert data.exists(there, BUCKET, upload.key)
+def looked(stand, upload):
+    return data.look(stand.ledger, upload)
 
 
-def test_progress_adds_up_to_the_size_of_the_file(there, january):
+def test_a_file_arrives_under_the_models_prefix(stand, january):
+    upload = sent(stand, january)
+    assert upload.uri == f"s3://{DATA}/{KEY}"
+    assert stand.body(KEY) == january.read_bytes()
+
+
+def test_an_upload_knows_the_version_it_made(stand, january):
+    upload = sent(stand, january)
+    stand.put(KEY, "somebody else's")
+    assert stand.s3.get_object(Bucket=DATA, Key=KEY, VersionId=upload.version_id)["Body"].read() == (
+        january.read_bytes()
+    )
+
+
+def test_an_upload_in_parts_knows_its_version_though_the_key_has_a_newer_one(stand, january, monkeypatch):
+    monkeypatch.setattr(data, "PARTS_ABOVE_BYTES", 0)
+    upload = stand.s3.upload_file
+
+    def overtaken(*given, **named):
+        upload(*given, **named)
+        stand.put(KEY, "a moment later")
+
+    monkeypatch.setattr(stand.s3, "upload_file", overtaken)
+    version = sent(stand, january).version_id
+    assert stand.s3.get_object(Bucket=DATA, Key=KEY, VersionId=version)["Body"].read() == january.read_bytes()
+
+
+def test_a_bucket_without_versions_has_none(stand, january):
+    stand.s3.put_bucket_versioning(Bucket=DATA, VersioningConfiguration={"Status": "Suspended"})
+    assert sent(stand, january).version_id in ("", "null")
+
+
+@pytest.mark.parametrize("parts_above", [0, data.PARTS_ABOVE_BYTES])
+def test_progress_adds_up_to_the_size_of_the_file(stand, january, monkeypatch, parts_above):
+    monkeypatch.setattr(data, "PARTS_ABOVE_BYTES", parts_above)
     counts = []
-    upload = planned(there, january)
-    data.send(there, upload, counts.append)
+    (upload,) = deliveries.plan(stand.model, [january], stand.ledger).uploads
+    data.send(stand.context, upload, counts.append)
     assert sum(counts) == upload.size
 
 
-def test_the_accepted_key_carries_the_digest_of_the_bytes(there, january):
-    name = planned(there, january).accepted_key
-    assert name == f"accepted/flights/{data.digest(january)[:16]}-2013-01.csv"
+def test_a_pushed_file_is_on_its_way_until_the_intake_has_settled_it(stand, january):
+    upload = sent(stand, january)
+    assert looked(stand, upload).state == data.ARRIVED
+    stand.ledger.claim(ObjectRecord.of(KEY, upload.version_id, owner="m", claimed_until=stand.clock.at + 9))
+    assert looked(stand, upload).state == data.ARRIVED
+    stand.clock.at += 10
+    stand.take_in(KEY, upload.version_id)
+    found = looked(stand, upload)
+    assert (found.state, found.rows, found.dropped, found.known) == (data.ACCEPTED, 4, 0, False)
+    assert found.accepted_key == stand.ledger.data("flights")[0].key
 
 
-def test_files_that_do_not_exist_are_all_named_and_nothing_is_pushed(there, tmp_path, january):
-    with pytest.raises(UpkeepError, match=r"Nothing was pushed.*a\.csv: no such file.*is a folder"):
-        data.plan(there, there.model(None), [january, tmp_path / "a.csv", tmp_path])
+def test_the_same_bytes_again_are_accepted_before(stand, january):
+    stand.arrive("other.csv", flights(4))
+    upload = sent(stand, january)
+    assert upload.known
+    stand.take_in(KEY, upload.version_id)
+    found = looked(stand, upload)
+    assert (found.state, found.known) == (data.ACCEPTED, True)
+    assert found.accepted_key == stand.ledger.data("flights")[0].key
 
 
-def test_two_files_of_one_name_would_overwrite_each_other(there, tmp_path, january):
-    (tmp_path / "other").mkdir()
-    twin = tmp_path / "other" / january.name
-    twin.write_text("x")
-    with pytest.raises(UpkeepError, match=r"2013-01\.csv: named twice"):
-        data.plan(there, there.model(None), [january, twin])
+def test_bytes_accepted_between_plan_and_arrival_are_known_afterwards(stand, january):
+    upload = sent(stand, january)
+    stand.arrive("other.csv", flights(4))
+    stand.take_in(KEY, upload.version_id)
+    assert looked(stand, upload).known
 
 
-def test_a_pushed_file_arrives_until_the_intake_has_moved_it(there, january):
-    model = there.model(None)
-    upload = planned(there, january)
-    data.send(there, upload, lambda _count: None)
-    assert data.look(there, model, upload).state == data.ARRIVED
-    there.client("s3").put_object(Bucket=BUCKET, Key=upload.accepted_key, Body=b"x")
-    assert data.look(there, model, upload).state == data.ARRIVED
-    there.client("s3").delete_object(Bucket=BUCKET, Key=upload.key)
-    assert data.look(there, model, upload).state == data.ACCEPTED
+def test_content_whose_rows_were_forgotten_is_found_where_it_lies_now(stand, january):
+    upload = sent(stand, january)
+    stand.take_in(KEY, upload.version_id)
+    Forgetting(stand.context, stand.ledger, stand.model, stand.spec, {"distance": "1000"}).carry_out("me")
+    assert looked(stand, upload).accepted_key == stand.ledger.data("flights")[0].key
 
 
-def test_a_quarantined_file_brings_its_reason(there, january):
-    model = there.model(None)
-    upload = planned(there, january)
-    key = "quarantine/flights/20261121T100000Z-2013-01.csv"
-    there.client("s3").put_object(Bucket=BUCKET, Key=key, Body=b"x")
-    assert data.look(there, model, upload).state == data.ARRIVED
-    there.client("s3").put_object(
-        Bucket=BUCKET, Key=key + ".reason.json", Body=json.dumps({"reason": "semicolons"}).encode()
+def test_a_quarantined_file_brings_its_reason_and_entry(stand, tmp_path):
+    path = tmp_path / "2013-01.csv"
+    path.write_text("a;b\n1;2\n")
+    upload = sent(stand, path)
+    stand.take_in(KEY, upload.version_id)
+    found = looked(stand, upload)
+    assert (found.state, found.quarantine_id) == (
+        data.QUARANTINED,
+        stand.ledger.quarantine_entries("flights")[0].id,
     )
-    found = data.look(there, model, upload)
-    assert (found.state, found.reason, found.found_at) == (data.QUARANTINED, "semicolons", key)
+    assert "missing column" in found.reason
 
 
-def test_an_older_file_of_the_name_in_quarantine_is_not_this_one(there, january):
-    key = "quarantine/flights/20260101T100000Z-2013-01.csv"
-    for name in (key, key + ".reason.json"):
-        there.client("s3").put_object(Bucket=BUCKET, Key=name, Body=b'{"reason": "old"}')
-    assert data.look(there, there.model(None), planned(there, january)).state == data.ARRIVED
+@pytest.mark.parametrize("state", ["ignored", "gone", "dead"])
+def test_every_other_end_is_an_end_too(stand, january, state):
+    upload = sent(stand, january)
+    stand.ledger.claim(ObjectRecord.of(KEY, upload.version_id, owner="m", claimed_until=1))
+    stand.ledger.settle(ObjectRecord.of(KEY, upload.version_id, owner="m", state=state, reason="why"))
+    found = looked(stand, upload)
+    assert (found.state, found.reason, found.accepted_key) == (state, "why", "")
 
 
-def test_bytes_accepted_before_are_known(there, january):
-    there.client("s3").put_object(Bucket=BUCKET, Key=planned(there, january).accepted_key, Body=b"x")
-    assert planned(there, january).known
+def test_another_version_of_the_key_is_not_this_one(stand, january):
+    stand.arrive("2013-01.csv", "a;b\n1;2\n")
+    assert looked(stand, sent(stand, january)).state == data.ARRIVED
 
 
-def test_the_same_bytes_under_another_name_are_where_they_were(there, tmp_path, january):
-    first = planned(there, january).accepted_key
-    there.client("s3").put_object(Bucket=BUCKET, Key=first, Body=b"x")
-    copy = tmp_path / "again.csv"
-    copy.write_bytes(january.read_bytes())
-    upload = planned(there, copy)
-    assert (upload.known, upload.accepted_key) == (True, first)
+def test_an_upload_prints_as_json():
+    upload = Upload(path=Path("a.csv"), bucket="b", key="incoming/flights/a.csv", name="a.csv", size=1)
+    printed = json.loads(json.dumps(upload.to_json()))
+    assert (printed["file"], printed["uri"], printed["state"]) == (
+        "a.csv",
+        "s3://b/incoming/flights/a.csv",
+        "arrived",
+    )
 
 
-def test_a_name_with_blanks_is_found_under_the_name_the_intake_gives_it(there, tmp_path):
-    path = tmp_path / "my flights.csv"
-    path.write_text("x")
-    upload = planned(there, path)
-    key = "quarantine/flights/20261121T100000Z-my-flights.csv"
-    for name in (key, key + ".reason.json"):
-        there.client("s3").put_object(Bucket=BUCKET, Key=name, Body=b'{"reason": "no header"}')
-    assert data.look(there, there.model(None), upload).state == data.QUARANTINED
-
-
-def test_reason_files_are_not_counted_as_quarantined_files(there):
-    for name in ("a.csv", "a.csv.reason.json", "b.csv"):
-        there.client("s3").put_object(Bucket=BUCKET, Key=f"quarantine/flights/{name}", Body=b"{}")
-    assert len(data.quarantined(there, there.model(None), BUCKET)) == 2
-
-
-@pytest.mark.parametrize(
-    ("record", "said"),
-    [
-        ({"reason": "one"}, "one"),
-        ({"reasons": ["one", {"message": "two"}]}, "one; two"),
-        ({"code": 7}, '{"code": 7}'),
-    ],
-)
-def test_a_reason_is_one_sentence_however_it_is_recorded(record, said):
-    assert data.reason_text(record) == said
-
-
-def test_an_upload_prints_as_json(there, january):
-    printed = json.loads(json.dumps(planned(there, january).to_json()))
-    assert (printed["file"], printed["state"], printed["known"]) == (str(january), "arrived", False)
+def test_keys_are_listed_and_objects_are_there_or_not(stand):
+    stand.put("accepted/flights/x", "1")
+    listed = data.list_keys(stand.context, DATA, "accepted/")
+    assert [item["Key"] for item in listed] == ["accepted/flights/x"]
+    assert data.exists(stand.context, DATA, "accepted/flights/x")
+    assert not data.exists(stand.context, DATA, "accepted/flights/y")

@@ -8,7 +8,8 @@ import pytest
 
 from tests.upkeep.fakes import SECOND, START
 from upkeep import follow
-from upkeep.data import ACCEPTED, ARRIVED, QUARANTINED, Upload
+from upkeep.data import ACCEPTED, ARRIVED, DEAD, GONE, IGNORED, QUARANTINED, Upload
+from upkeep.follow import Hold
 from upkeep.runs import Decision, Run, Step
 from upkeep.serving import Package, Serving
 
@@ -16,7 +17,7 @@ UPLOAD = Upload(
     path=Path("2013-01.csv"),
     bucket="b",
     key="incoming/flights/2013-01.csv",
-    accepted_key="accepted/flights/ab-2013-01.csv",
+    accepted_key="accepted/flights/ab.parquet",
     name="2013-01.csv",
     size=10,
 )
@@ -53,6 +54,14 @@ class Script:
     answer: bool = True
     later: list[dict] = field(default_factory=list)
     new_only: bool | None = None
+    hold: Hold | None = None
+    reached: bool = True
+
+    def wanted(self, keys):
+        return list(keys) if self.reached else []
+
+    def held(self):
+        return self.hold
 
     def look(self, upload):
         for name, value in (self.later.pop(0) if self.later else {}).items():
@@ -60,7 +69,7 @@ class Script:
         return replace(upload, state=self.state, reason=self.reason)
 
     def run_with(self, keys, *, new_only):
-        assert keys == [UPLOAD.accepted_key]
+        assert keys in ([UPLOAD.accepted_key], [])
         self.new_only = new_only
         return self.run
 
@@ -99,10 +108,18 @@ class Clock:
         self.now += seconds
 
 
-def told(script, upload=UPLOAD, timeout_seconds=60.0):
+def told(script, upload=UPLOAD, timeout_seconds=60.0, **options):
     clock = Clock()
+    uploads = [] if upload is None else [upload]
     return follow.follow(
-        script, [upload], timeout_seconds=timeout_seconds, poll_seconds=1.0, clock=clock, sleep=clock.sleep
+        script,
+        uploads,
+        timeout_seconds=timeout_seconds,
+        poll_seconds=1.0,
+        clock=clock,
+        sleep=clock.sleep,
+        now=lambda: START + clock.now * SECOND,
+        **options,
     )
 
 
@@ -205,10 +222,24 @@ def test_a_new_file_is_followed_by_a_new_run_only():
     assert script.new_only is True
 
 
-def test_files_accepted_before_are_followed_by_the_run_they_had():
+def test_files_trained_on_before_are_nothing_new_and_name_the_run():
     script = Script()
+    result = told(script, replace(UPLOAD, known=True))
+    assert (result.outcome, result.exit_code, script.new_only) == ("unchanged", 0, False)
+    assert result.reason == "This very content was trained on before, by run 01234567: better by 0.01"
+
+
+def test_files_accepted_before_that_a_run_reads_only_now_are_followed_to_its_end():
+    running = replace(RUN, status="RUNNING", stopped=None, decision=None)
+    script = Script(run=running, later=[{}, {"run": RUN}])
     assert told(script, replace(UPLOAD, known=True)).outcome == "released"
-    assert script.new_only is False
+
+
+def test_a_known_files_failed_retry_is_a_failure():
+    running = replace(RUN, status="RUNNING", stopped=None, decision=None)
+    failed = replace(RUN, status="FAILED", cause="no rows", decision=None)
+    result = told(Script(run=running, later=[{}, {"run": failed}]), replace(UPLOAD, known=True))
+    assert (result.outcome, result.exit_code) == ("failed", 1)
 
 
 def test_files_accepted_before_without_any_run_are_nothing_new():
@@ -217,9 +248,76 @@ def test_files_accepted_before_without_any_run_are_nothing_new():
     assert result.progress.seconds >= follow.GRACE_SECONDS
 
 
+def test_the_quiet_period_is_waited_for_before_known_files_count_as_nothing_new():
+    result = told(Script(run=None), replace(UPLOAD, known=True), quiet_seconds=30)
+    assert result.progress.seconds >= follow.GRACE_SECONDS + 30
+
+
+def test_data_older_than_the_window_is_nothing_a_run_will_read():
+    result = told(Script(run=None, reached=False))
+    assert (result.outcome, result.exit_code) == ("unchanged", 0)
+    assert "training.window" in result.reason
+
+
+HOLD = Hold(rule="max_per_day", reason="24 runs were started", until=START + 3600 * SECOND)
+
+
+def test_a_run_held_for_longer_than_is_waited_is_6_and_says_by_what_and_until_when():
+    result = told(Script(run=None, hold=HOLD))
+    assert (result.outcome, result.exit_code) == ("held", 6)
+    assert "held by max_per_day until 2026-11-21 11:00:00 UTC: 24 runs were started" in result.reason
+    assert "upkeep runs start --force" in result.reason
+    assert json.loads(json.dumps(result.to_json()))["held"]["rule"] == "max_per_day"
+
+
+def test_a_hold_only_a_person_ends_is_said_at_once():
+    result = told(Script(run=None, hold=replace(HOLD, until=None)))
+    assert (result.outcome, result.progress.seconds) == ("held", 0)
+    assert "until a person starts it" in result.reason
+
+
+def test_a_hold_that_ends_in_time_is_waited_for():
+    hold = replace(HOLD, rule="cooldown", until=START + 10 * SECOND)
+    script = Script(run=None, hold=hold, later=[{}, {}, {"run": RUN}])
+    assert told(script).outcome == "released"
+
+
+def test_while_it_is_held_it_says_so():
+    progress = follow.Progress(uploads=(replace(UPLOAD, state=ACCEPTED),), hold=HOLD)
+    assert progress.where() == "the retraining, held by max_per_day until 2026-11-21 11:00:00 UTC"
+
+
+@pytest.mark.parametrize(
+    ("state", "outcome", "code", "said"),
+    [
+        (DEAD, "failed", 1, "2013-01.csv: the intake has given it up"),
+        (GONE, "failed", 1, "2013-01.csv: it was deleted before the intake saw it"),
+        (IGNORED, "unchanged", 0, "2013-01.csv: the intake ignores it"),
+    ],
+)
+def test_a_file_that_is_no_data_ends_the_push(state, outcome, code, said):
+    result = told(Script(state=state))
+    assert (result.outcome, result.exit_code, result.reason) == (outcome, code, said)
+
+
+def test_a_file_that_was_given_up_beside_a_released_one_is_a_failure():
+    progress = replace(PROGRESS_RELEASED, uploads=(*PROGRESS_RELEASED.uploads, replace(UPLOAD, state=DEAD)))
+    assert follow.Result(outcome="released", reason="r", progress=progress).exit_code == 1
+
+
+def test_a_run_a_person_asked_for_is_followed_without_any_file():
+    script = Script()
+    result = told(script, None)
+    assert (result.outcome, result.exit_code, script.new_only) == ("released", 0, True)
+
+
+def test_a_run_a_person_asked_for_can_be_held_too():
+    assert told(Script(run=None, hold=HOLD), None).exit_code == 6
+
+
 def test_a_quarantined_file_beside_a_released_one_still_counts():
     clock = Clock()
-    bad = replace(UPLOAD, path=Path("bad.csv"), key="incoming/flights/bad.csv")
+    bad = replace(UPLOAD, path=Path("bad.csv"), name="bad.csv", key="incoming/flights/bad.csv")
 
     class Mixed(Script):
         def look(self, upload):

@@ -2,12 +2,13 @@ import io
 from dataclasses import replace
 from datetime import timedelta
 
+import pytest
 from rich.console import Console
 
 from tests.upkeep.fakes import SECOND, START
 from tests.upkeep.test_follow import PACKAGE, RELEASE, RUN, UPLOAD
 from upkeep import data, live, render
-from upkeep.follow import Progress
+from upkeep.follow import Hold, Progress
 from upkeep.runs import Step
 
 NOW = START + 10 * SECOND
@@ -15,7 +16,7 @@ TRAIN = Step(name="Train", kind="Task", status="running", started=START, entered
 TRAINED = TRAIN.left(START + 4 * SECOND, "done")
 COUNT = replace(TRAINED, name="Count", kind="Pass", spent_seconds=0.0)
 PAUSE = replace(TRAINED, name="Pause", kind="Wait", spent_seconds=2.0)
-ACCEPTED = replace(UPLOAD, state=data.ACCEPTED)
+ACCEPTED = replace(UPLOAD, state=data.ACCEPTED, rows=26483)
 RUNNING = Progress(uploads=(ACCEPTED,), run=replace(RUN, status="RUNNING", rows=33333), steps=(TRAIN,))
 DONE = replace(
     RUNNING,
@@ -33,7 +34,7 @@ def shown(progress):
 
 def test_files_runs_and_releases_are_shown_in_order():
     assert shown(DONE) == [
-        ("2013-01.csv (10 B)", "done", "accepted", None),
+        ("2013-01.csv (10 B)", "done", "accepted, 26,483 rows", None),
         ("Retraining 01234567", "", "33,333 rows", None),
         ("Train", "done", "", 4.0),
         ("Release of version 3", "", "", None),
@@ -59,13 +60,39 @@ def test_a_quarantined_file_shows_its_reason():
     assert shown(progress) == [("2013-01.csv (10 B)", "refused", "quarantined: no header", None)]
 
 
+def test_rows_that_were_left_out_are_shown():
+    upload = replace(ACCEPTED, known=True, dropped=3)
+    assert shown(Progress(uploads=(upload,)))[0][2] == "accepted before, 26,483 rows, 3 bad rows left out"
+
+
+@pytest.mark.parametrize(
+    ("state", "mark", "said"),
+    [
+        (data.IGNORED, "refused", "ignored: why"),
+        (data.GONE, "refused", "deleted before it was seen: why"),
+        (data.DEAD, "failed", "given up: why"),
+    ],
+)
+def test_a_file_that_is_no_data_says_why(state, mark, said):
+    upload = replace(UPLOAD, state=state, reason="why")
+    assert shown(Progress(uploads=(upload,)))[0][1:3] == (mark, said)
+
+
+def test_a_hold_is_shown_with_its_reason_until_the_run_starts():
+    hold = Hold(rule="cooldown", reason="too soon", until=START)
+    held = Progress(uploads=(ACCEPTED,), hold=hold)
+    said = "The retraining is held by cooldown until 2026-11-21 10:00:00 UTC"
+    assert shown(held)[1] == (said, "refused", "too soon", None)
+    assert said not in [row[0] for row in shown(replace(RUNNING, hold=hold))]
+
+
 def test_in_a_pipe_every_change_is_one_line_and_said_once():
     out = render.console(io.StringIO())
     with live.FollowView(out, now=lambda: NOW) as view:
         for progress in (RUNNING, RUNNING, DONE, DONE):
             view.show(progress)
     assert out.file.getvalue().splitlines() == [
-        "  ✔ 2013-01.csv (10 B)  accepted",
+        "  ✔ 2013-01.csv (10 B)  accepted, 26,483 rows",
         "Retraining 01234567  33,333 rows",
         "  ✔ Train  4.0 s",
         "Release of version 3",
