@@ -23,6 +23,7 @@ from training.ledger.records import (
     ACCEPTED,
     DUPLICATE,
     FORGOTTEN,
+    OPEN,
     QUARANTINED,
     DataRecord,
     ObjectRecord,
@@ -129,18 +130,20 @@ class Endings:
         arrival, name = task.arrival, quarantine_id(sha256, task.opened)
         if task.spec:
             self.wakes.note(task.spec, arrival.delivery)
-        safe: set[str] = set()
+        safe: set[tuple[str, str]] = set()
         for attempt in range(_TRIES):
             known = self.ledger.known(task.model, sha256 or name, name)
             if known.data:
                 self.settle_duplicate(task, known.data)
                 return
             entry = entry_of(arrival, task.opened, sha256, report, task.spec, known.entry)
-            if entry.key not in safe:
+            # Who discards an entry deletes its copy as well.
+            copy = (entry.key, known.entry.state if known.entry else OPEN)
+            if copy not in safe:
                 self.objects.copy(task.opened, entry.key)
                 text = reason_text(arrival, task.opened, report, task.spec, entry)
                 self.objects.put_text(entry.key + REASON_SUFFIX, text)
-                safe.add(entry.key)
+                safe.add(copy)
             done = task.settled(
                 QUARANTINED, sha256=sha256, target=entry.key, rows=report.rows, dropped=report.dropped,
                 reason=entry.reason, quarantine_id=name,

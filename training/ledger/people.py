@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from training.ledger.core import ABSENT, Core, any_of
@@ -32,6 +33,19 @@ class Quarantine(Core):
         items = self._query(model, QuarantineRecord.prefix)
         found = [QuarantineRecord.from_item(item) for item in items]
         return sorted((r for r in found if not states or r.state in states), key=lambda r: (r.at, r.id))
+
+    def untold_entries(self, model: str) -> list[QuarantineRecord]:
+        """Open entries that people were not told of, oldest first, without samples and examples.
+
+        There may be ten thousand after a bad day, and a whole entry may have 100 KB.
+        """
+        found = []
+        for item in self._query(model, QuarantineRecord.prefix):
+            whole = QuarantineRecord.from_item({k: v for k, v in item.items() if k != "sample"})
+            if whole.state == OPEN and not whole.announced:
+                slim = [{k: v for k, v in one.items() if k != "examples"} for one in whole.findings]
+                found.append(replace(whole, findings=slim))
+        return sorted(found, key=lambda r: (r.at, r.id))
 
     def transition_entry(
         self, model: str, entry_id: str, expected: Sequence[str], state: str, **changes: Any

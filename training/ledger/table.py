@@ -6,9 +6,9 @@ a condition, and the method's docstring says after "Race" who wins and what the 
 
 Objects     claim, give_back, settle, accept, quarantine, known, version, object, objects
 Data        data, data_record, record_data, replace_data, data_of
-Quarantine  quarantine_entry, quarantine_entries, transition_entry, announce_entry
+Quarantine  quarantine_entry, quarantine_entries, untold_entries, transition_entry, announce_entry
 Deliveries  delivery, deliveries, note_delivery, record_manifest, complete_delivery, announce_late
-Runs        run, runs, record_run, transition_run
+Runs        run, runs, record_run, transition_run, begin_run
 Plans       plan, note_arrival, plan_wake, take_lease, renew_lease, release_lease, update_plan, hold,
             unhold, announce_held, force, unforce
 Forgets     forgets, record_forget, update_forget

@@ -1,13 +1,14 @@
 """Whatever call fails, or is the last one before the function is killed: the next delivery ends the same.
 
-Every call of every way an object can take is hit once in four manners: it is throttled, its answer is lost
-after it was carried out, and the function is killed before and after it.
+Every call of every way an object can take is hit once in three manners: it is throttled, its answer is lost
+after it was carried out, and the function is killed right before it.
 """
 
 import gzip
 import hashlib
 import itertools
 import json
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from botocore.exceptions import ClientError, ConnectionClosedError
@@ -16,6 +17,7 @@ from tests.training.examples import declare, lines, text
 from tests.training.intake.messages import Wakes, deliver, message
 from tests.training.lambdas import ARTIFACTS, DATA
 from training.aws import client
+from training.ledger.table import Ledger
 
 SERVICES = ("s3", "dynamodb", "sqs")
 NUMBERS = itertools.count()
@@ -49,14 +51,12 @@ class Faults:
         self.calls.append(model.name)
         if self.count == self.at and self.manner == "throttled":
             raise ClientError({"Error": {"Code": "ThrottlingException"}}, model.name)
-        if self.count == self.at and self.manner == "killed before":
+        if self.count == self.at and self.manner == "killed":
             raise Killed
 
     def _after(self, **_):
         if self.count == self.at and self.manner == "answer lost":
             raise ConnectionClosedError(endpoint_url="https://aws")
-        if self.count == self.at and self.manner == "killed after":
-            raise Killed
 
 
 class Way:
@@ -210,7 +210,7 @@ WAYS = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("manner", ["throttled", "answer lost", "killed before", "killed after"])
+@pytest.mark.parametrize("manner", ["throttled", "answer lost", "killed"])
 @pytest.mark.parametrize("way", WAYS)
 def test_whichever_call_fails_the_next_delivery_ends_the_same(world, clock, way, manner):
     wakes = Wakes()
@@ -246,6 +246,39 @@ def test_a_good_file_takes_six_calls_of_its_own(world):
     own = ["PutItem", "GetObject", "BatchGetItem", "PutObject", "TransactWriteItems", "DeleteObject"]
     once_per_batch = ["GetObject", "UpdateItem", "SendMessage"]  # the model's spec, arrival and wake
     assert sorted(faults.calls) == sorted(own + once_per_batch)
+
+
+def test_one_message_delivered_many_times_at_once_is_one_content(world):
+    store, ledger = world
+    version = store.put("incoming/toy/a.csv", text(lines(40)))
+    one = message("incoming/toy/a.csv", version)
+    with ThreadPoolExecutor(6) as pool:
+        assert list(pool.map(lambda _: deliver(one), range(6))) == [[]] * 6
+    assert ledger.version("incoming/toy/a.csv", version).state == "accepted"
+    (found,) = ledger.data("toy")
+    assert len(client("s3").list_object_versions(Bucket=DATA, Prefix="accepted/")["Versions"]) == 1
+    assert store.get(found.key)
+    assert store.keys("incoming/") == []
+
+
+def test_an_entry_that_is_discarded_while_its_bytes_come_again_keeps_a_copy(world, monkeypatch):
+    store, ledger = world
+    first = Quarantined(store, ledger)
+    deliver(message(first.key, first.version))
+    (entry,) = ledger.quarantine_entries("toy")
+    original = Ledger.quarantine
+
+    def late(self, *arguments):
+        if ledger.transition_entry("toy", entry.id, ["open"], "discarded"):
+            client("s3").delete_object(Bucket=DATA, Key=entry.key)
+        return original(self, *arguments)
+
+    monkeypatch.setattr(Ledger, "quarantine", late)
+    again = store.put(first.key, first.body)
+    assert deliver(message(first.key, again)) == []
+    (found,) = ledger.quarantine_entries("toy")
+    assert (found.state, found.seen) == ("open", 2)
+    assert store.get(found.key) == first.body
 
 
 def test_of_many_messages_with_one_content_at_once_one_is_accepted(world):
