@@ -24,7 +24,7 @@ from training.dispatch.model import Model, announce_refused, wake
 from training.dispatch.settings import Settings
 from training.dispatch.sweep import sweep
 from training.ledger.plans import LeaseLostError
-from training.ledger.records import NO_MODEL, OPEN
+from training.ledger.records import NO_MODEL
 from training.ledger.table import Ledger
 from training.outputs import read_spec
 
@@ -133,7 +133,7 @@ class Dispatch:
 
     def _look_at_strays(self) -> None:
         """Files that are for no model have no spec; people are told of them all the same."""
-        entries = self._ledger.quarantine_entries(NO_MODEL, [OPEN])
+        entries = self._ledger.untold_entries(NO_MODEL)
         last = max((max(entry.at, entry.last_at) for entry in entries), default=0)
         found = deliveries.to_announce(entries, (), Triggers(), last, clock.now())
         for folder, group in found.items():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 from aws_lambda_powertools import Logger
 
@@ -48,6 +49,7 @@ _log = Logger(service="dispatch", child=True)
 MAX_DELAY_SECONDS = 900
 # Time for Step Functions to say itself what its event has said already.
 LOOK_AGAIN_SECONDS = 15
+_PARALLEL = 8
 
 
 class Model:
@@ -163,7 +165,7 @@ class Model:
         """
         now, name, triggers = clock.now(), self._spec.name, self._spec.triggers
         base = self._settings.base(name)
-        entries = self._ledger.quarantine_entries(name, [OPEN])
+        entries = self._ledger.untold_entries(name)
         last = self._ledger.plan(name).last_arrival if entries else 0
         groups = deliveries.to_announce(entries, known, triggers, last, now)
         for folder, group in groups.items():
@@ -212,8 +214,8 @@ def announce_refused(
 ) -> None:
     """Tell of the refused files of one delivery."""
     publish(settings, notices.quarantined(settings.base(model), folder, entries))
-    for entry in entries:
-        ledger.announce_entry(model, entry.id)
+    with ThreadPoolExecutor(_PARALLEL) as pool:
+        list(pool.map(lambda entry: ledger.announce_entry(model, entry.id), entries))
     metrics.emit(settings.prefix, model, {metrics.DELIVERIES_QUARANTINED: 1})
 
 

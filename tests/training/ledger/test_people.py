@@ -26,6 +26,28 @@ def test_entries_are_listed_by_state_oldest_first(ledger):
     assert [entry.id for entry in ledger.quarantine_entries("toy", ["open"])] == ["c", "a"]
 
 
+def test_what_people_were_not_told_of_is_listed_without_rows(ledger):
+    finding = {
+        "column": "x",
+        "rule": "range",
+        "count": 1,
+        "text": "-",
+        "examples": [{"row": 1, "value": "secret"}],
+    }
+    for number, name in enumerate(["c", "b", "a"]):
+        entry = QuarantineRecord(
+            model="toy", id=name, key="q", at=number, findings=[finding], sample=[{"row": 1}]
+        )
+        _refuse(ledger, entry)
+    ledger.transition_entry("toy", "b", ["open"], "discarded")
+    untold = ledger.untold_entries("toy")
+    assert [entry.id for entry in untold] == ["c", "a"]
+    assert "secret" not in str(untold)
+    assert not any(entry.sample for entry in untold)
+    ledger.announce_entry("toy", "c")
+    assert [entry.id for entry in ledger.untold_entries("toy")] == ["a"]
+
+
 def test_people_are_told_of_an_entry_once(ledger):
     _refuse(ledger, QuarantineRecord(model="toy", id="x", key="q"))
     assert [ledger.announce_entry("toy", "x") for _ in range(2)] == [True, False]
