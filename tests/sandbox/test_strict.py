@@ -335,6 +335,20 @@ EDGES: list[tuple[str, str, dict[str, Any], dict[str, Any], str]] = [
         "InvalidEventPatternException",
     ),
     (
+        "dynamodb",
+        "PutItem",
+        {"TableName": "t", "Item": {"pk": {"S": "a"}}, "ReturnValues": "ALL_OLD"},
+        {"TableName": "t", "Item": {"pk": {"S": "a"}}, "ReturnValues": "SOME"},
+        "ValidationException",
+    ),
+    (
+        "dynamodb",
+        "TransactWriteItems",
+        {"TransactItems": [{"Delete": {"TableName": "t", "Key": {"pk": {"S": "a"}}}}]},
+        {"TransactItems": []},
+        "ValidationException",
+    ),
+    (
         "scheduler",
         "CreateSchedule",
         {
@@ -648,7 +662,9 @@ def test_no_definition_crashes_the_check(definition: str) -> None:
         st.sampled_from(["content-type", "x-amz-target", "x-amz-acl"]), st.text(max_size=10)
     ),
     body=st.binary(max_size=40),
-    service=st.sampled_from(["s3", "lambda", "iam", "sqs", "sagemaker", "sagemaker-runtime", "scheduler"]),
+    service=st.sampled_from(
+        ["s3", "lambda", "iam", "sqs", "sagemaker", "sagemaker-runtime", "scheduler", "dynamodb"]
+    ),
 )
 @settings(max_examples=200, deadline=None)
 def test_no_request_crashes_the_reading(
