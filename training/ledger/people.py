@@ -130,6 +130,6 @@ class Forgets(Core):
         return not self._transact({"Put": self._put_action(record, ABSENT)}, {"Update": latest})
 
     def update_forget(self, model: str, request_id: str, **changes: Any) -> ForgetRecord | None:
-        """Write how many rows a request removed; None when there is no such request."""
+        """Write how many rows a request removed; None when there is none; race: the later written counts."""
         item = self._update(model, f"forget#{request_id}", changes, "attribute_exists(#pk)")
         return ForgetRecord.from_item(item) if item else None
