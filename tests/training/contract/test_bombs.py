@@ -78,7 +78,7 @@ def test_what_unpacks_to_too_much_stops_at_the_limit(tmp_path, bombs, name):
 
 
 def test_the_limit_is_named_with_its_key(tmp_path, bombs):
-    (tmp_path / "data").write_bytes(bombs["one member, 500 MB"])
+    (tmp_path / "data").write_bytes(bombs["good rows, 1 GB"])
     assert "contract.max_unpacked_mb" in limited.check(tmp_path, SPEC).reason
 
 
