@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,10 @@ import yaml
 from models.flights import months
 from sandbox import lifecycle
 from tests.conftest import free_port
+from training import versions
+from training.dispatch import policy
+from training.ledger.records import SUCCEEDED, RunRecord
+from training.ledger.table import Ledger
 
 ROOT = Path(__file__).resolve().parents[2]
 DEADLINE_SECONDS = 150.0
@@ -67,6 +72,58 @@ class Operator:
         document = yaml.safe_load((ROOT / "Pulumi.sandbox.yaml").read_text(encoding="utf-8"))
         document["config"] |= {f"upkeep:{key}": value for key, value in changes.items()}
         STACK_FILE.write_text(yaml.safe_dump(document), encoding="utf-8")
+
+    @property
+    def ledger(self) -> Ledger:
+        """What the stack knows of every object and run."""
+        return Ledger(self.client("dynamodb"), self.outputs["ledger_table"])
+
+    @contextmanager
+    def spec(self, **sections: dict[str, Any]) -> Iterator[None]:
+        """Change keys of the deployed spec for a while; the functions and jobs read it each time."""
+        s3, place = (
+            self.client("s3"),
+            {"Bucket": self.outputs["artifacts_bucket"], "Key": "specs/flights.json"},
+        )
+        sound = s3.get_object(**place)["Body"].read()
+        changed = json.loads(sound)
+        for name, values in sections.items():
+            changed[name] |= values
+        s3.put_object(**place, Body=json.dumps(changed).encode())
+        try:
+            yield
+        finally:
+            s3.put_object(**place, Body=sound)
+
+    def runs(self) -> dict[str, RunRecord]:
+        """All runs of the reference model by id, the first one first."""
+        found = sorted(self.ledger.runs("flights"), key=lambda run: run.started_at)
+        return {run.run_id: run for run in found}
+
+    def sources(self, run: RunRecord) -> set[str]:
+        """Where the files of a run's data version came from: keys below `incoming/flights/`."""
+        s3, bucket = self.client("s3"), self.outputs["data_bucket"]
+        record = json.load(
+            s3.get_object(Bucket=bucket, Key=versions.record_key(run.model, run.data_version))["Body"]
+        )
+        return {item["source"].removeprefix("incoming/flights/") for item in record["objects"]}
+
+    def incoming(self) -> list[str]:
+        """Keys of the files that the intake has not taken yet."""
+        found = self.client("s3").list_objects_v2(Bucket=self.outputs["data_bucket"], Prefix="incoming/")
+        return [item["Key"] for item in found.get("Contents", [])]
+
+    def wait_until_idle(self) -> None:
+        """Wait until all that arrived is sorted, and trained on or held back."""
+        eventually(self._idle, "all is sorted, trained on and released")
+
+    def _idle(self) -> bool:
+        ledger = self.ledger
+        if self.incoming() or any(run.state in policy.UNDER_WAY for run in ledger.runs("flights")):
+            return False
+        wanted = versions.select("flights", self.outputs["data_bucket"], "all", ledger.data("flights"))
+        trained = {run.data_version for run in ledger.runs("flights") if run.state == SUCCEEDED}
+        return wanted.is_seed or wanted.id in trained or ledger.plan("flights").held is not None
 
     @property
     def flights(self) -> dict[str, Any]:
@@ -137,6 +194,7 @@ def everything(person: Operator) -> dict[str, list[str]]:
         "buckets": ("s3", "list_buckets", "Buckets", "Name"),
         "queues": ("sqs", "list_queues", "QueueUrls", None),
         "topics": ("sns", "list_topics", "Topics", "TopicArn"),
+        "tables": ("dynamodb", "list_tables", "TableNames", None),
         "roles": ("iam", "list_roles", "Roles", "RoleName"),
         "functions": ("lambda", "list_functions", "Functions", "FunctionName"),
         "mappings": ("lambda", "list_event_source_mappings", "EventSourceMappings", "UUID"),

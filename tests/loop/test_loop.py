@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.loop.conftest import Operator, alarms_ringing, eventually, everything
+from tests.loop.conftest import Operator, alarms_ringing, eventually
 
 pytestmark = pytest.mark.sandbox
 
@@ -68,7 +68,7 @@ def test_the_judge_reports_its_measurements_as_metrics(operator: Operator):
 def test_the_same_file_again_trains_nothing(operator: Operator, month: Month):
     before = operator.json("runs")
     operator.aws_cli("s3", "cp", month(1), operator.flights["incoming"])
-    eventually(lambda: not _incoming(operator), "the intake has taken the file")
+    eventually(lambda: not operator.incoming(), "the intake has taken the file")
     assert operator.json("runs") == before
 
 
@@ -86,7 +86,7 @@ def test_a_bad_file_is_quarantined_with_its_reason_and_the_good_one_goes_on(
     operator: Operator, month: Month, tmp_path: Path
 ):
     broken = tmp_path / "2013-13.csv"
-    broken.write_text(month(2).read_text(encoding="utf-8").replace("EWR", "Newark", 3), encoding="utf-8")
+    broken.write_text(month(2).read_text(encoding="utf-8").replace("EWR", "Newark"), encoding="utf-8")
     result = operator.json("push", "--no-check", "--wait", broken, month(2), expect=4)
     states = {Path(file["file"]).name: file for file in result["files"]}
     assert states["2013-02.csv"]["state"] == "accepted"
@@ -105,7 +105,7 @@ def test_a_bad_file_is_quarantined_with_its_reason_and_the_good_one_goes_on(
         ("noise.csv", bytes(range(256)) * 40),
         ("gzip.csv", b"\x1f\x8b\x08\x00broken"),
         ("columns.csv", b"a,b,c\n1,2,3\n"),
-        ("delimiter.csv", b"departure;carrier;origin\n2013-01-01;UA;EWR\n"),
+        ("zip.csv.gz", b"PK\x03\x04" + bytes(100)),
     ],
 )
 def test_an_unreadable_file_is_quarantined_and_nothing_is_trained(
@@ -119,17 +119,38 @@ def test_an_unreadable_file_is_quarantined_and_nothing_is_trained(
     assert operator.json("runs") == before
 
 
+@pytest.mark.parametrize("fault", ["one row", "one label", "metres"])
+def test_a_file_that_nothing_can_be_learned_from_is_quarantined(
+    operator: Operator, month: Month, tmp_path: Path, fault: str
+):
+    before = operator.json("runs")
+    header, *rows = month(11).read_text(encoding="utf-8").splitlines()
+    if fault == "one row":
+        rows = rows[:1]
+    elif fault == "one label":
+        rows = [f"{row.rpartition(',')[0]},0" for row in rows[:2000]]
+    else:
+        cells = [row.split(",") for row in rows[:2000]]
+        rows = [",".join([*row[:4], str(float(row[4]) * 1609.344), *row[5:]]) for row in cells]
+    file = tmp_path / "nothing.csv"
+    file.write_text("\n".join([header, *rows]) + "\n", encoding="utf-8")
+    result = operator.json("push", "--no-check", "--wait", file, expect=4)
+    assert result["files"][0]["reason"]
+    assert operator.json("runs") == before
+
+
 def test_a_file_for_an_unknown_model_is_quarantined(operator: Operator, month: Month):
     bucket = operator.outputs["data_bucket"]
-    operator.aws_cli("s3", "cp", month(3), f"s3://{bucket}/incoming/trains/2013-03.csv")
-
-    def reasons() -> list[str]:
-        s3 = operator.client("s3")
-        found = s3.list_objects_v2(Bucket=bucket, Prefix="quarantine/trains/").get("Contents", [])
-        keys = [o["Key"] for o in found if o["Key"].endswith(".reason.json")]
-        return [json.load(s3.get_object(Bucket=bucket, Key=key)["Body"])["reason"] for key in keys]
-
-    assert "trains" in eventually(reasons, "the file is in quarantine")[0]
+    uri = f"s3://{bucket}/incoming/trains/2013-03.csv"
+    operator.aws_cli("s3", "cp", month(3), uri)
+    (found,) = eventually(
+        lambda: [one for one in operator.ledger.objects("trains") if one.is_settled],
+        "the intake has looked at the file",
+    )
+    assert found.state == "quarantined"
+    assert "trains" in found.reason
+    assert operator.client("s3").head_object(Bucket=bucket, Key=found.target)["ContentLength"] > 0
+    assert "trains" in operator.upkeep("runs", "show", uri).stdout
 
 
 def test_a_month_with_shuffled_labels_is_refused_and_the_champion_serves_on(
@@ -149,23 +170,27 @@ def test_a_month_with_shuffled_labels_is_refused_and_the_champion_serves_on(
     assert _status(operator)["serving"]["version"] == serving
 
 
-def test_a_training_that_raises_fails_the_run_with_its_message_and_rings_an_alarm(
+def test_a_training_that_raises_is_given_up_with_its_message_and_rings_an_alarm(
     operator: Operator, month: Month
 ):
-    s3, bucket = operator.client("s3"), operator.outputs["artifacts_bucket"]
-    sound = s3.get_object(Bucket=bucket, Key="specs/flights.json")["Body"].read()
-    spec = json.loads(sound)
-    spec["training"]["hyperparameters"] = {"learning_rate": "fast"}
     serving = _status(operator)["serving"]["version"]
-    s3.put_object(Bucket=bucket, Key="specs/flights.json", Body=json.dumps(spec).encode())
-    try:
+    with operator.spec(training={"hyperparameters": {"learning_rate": "fast"}}):
         result = operator.json("push", "--wait", month(4), expect=1)
-    finally:
-        s3.put_object(Bucket=bucket, Key="specs/flights.json", Body=sound)
+        held = eventually(lambda: operator.ledger.plan("flights").held, "the run is given up")
     assert "learning_rate" in result["reason"]
+    assert held["rule"] == "attempts"
+    assert [run.state for run in operator.runs().values()][-3:] == ["failed"] * 3
     assert _status(operator)["serving"]["version"] == serving
     name = operator.flights["retrain_state_machine_arn"].rpartition(":")[2]
     eventually(lambda: any(name in alarm for alarm in alarms_ringing(operator)), "the alarm rings")
+
+
+def test_a_person_has_a_mended_run_tried_once_more(operator: Operator):
+    operator.upkeep("runs", "start", "--force", "--wait", expect=None)
+    *_, failed, mended = operator.runs().values()
+    assert (mended.attempt, mended.data_version) == (4, failed.data_version)
+    assert (mended.state, mended.trigger) == ("succeeded", "person")
+    assert operator.ledger.plan("flights").held is None
 
 
 def test_a_model_whose_server_does_not_come_up_is_rejected_and_the_old_one_serves_on(operator: Operator):
@@ -263,29 +288,6 @@ print(json.dumps([endpoint.endpoint_status, json.loads(answer.body.read()), jobs
     assert 0 <= answer["predictions"][0]["score"] <= 1
     assert {"Completed", "Failed"} == set(jobs)
     assert groups == [operator.flights["package_group"]]
-
-
-def test_a_removed_model_takes_its_resources_along_and_leaves_the_rest(operator: Operator):
-    operator.configure(models=[], overrides={})
-    operator.upkeep("up", "--yes")
-    assert operator.client("sagemaker").list_endpoints()["Endpoints"] == []
-    assert operator.client("stepfunctions").list_state_machines()["stateMachines"] == []
-    names = [bucket["Name"] for bucket in operator.client("s3").list_buckets()["Buckets"]]
-    assert operator.outputs["data_bucket"] in names
-
-
-def test_down_leaves_an_empty_account(operator: Operator):
-    operator.configure()
-    operator.upkeep("up", "--yes")
-    operator.upkeep("down", "--yes")
-    assert {kind: names for kind, names in everything(operator).items() if names} == {}
-
-
-def _incoming(operator: Operator) -> list[str]:
-    found = operator.client("s3").list_objects_v2(
-        Bucket=operator.outputs["data_bucket"], Prefix="incoming/flights/"
-    )
-    return [o["Key"] for o in found.get("Contents", [])]
 
 
 def _typed(row: dict[str, str]) -> dict[str, Any]:
