@@ -21,6 +21,7 @@ from threading import Semaphore
 
 from models.spec import Contract, ModelSpec
 from training import clock
+from training.contract.findings import Report
 from training.intake import manifests
 from training.intake.arrivals import Arrival, is_hidden_folder
 from training.intake.endings import Endings
@@ -129,7 +130,7 @@ class Sorter:
                     reject_to=bad,
                     forgotten=forgotten,
                 )
-            if report.ok:
+            if report.ok or _is_forgotten(report):
                 self.endings.accept(Checked(task, spec, sha256, report, good, bad, known.entry))
             else:
                 self.endings.quarantine(task, sha256, report)
@@ -176,6 +177,11 @@ class Sorter:
 def _digest_of(opened: Opened) -> str:
     with tempfile.TemporaryDirectory() as folder:
         return opened.save(Path(folder) / "arrived")
+
+
+def _is_forgotten(report: Report) -> bool:
+    """Whether all rows are to be forgotten: then no copy is kept, in the quarantine neither."""
+    return report.forgotten > 0 and not report.rows and not report.dropped
 
 
 def _too_big(size: int, spec: ModelSpec) -> str:

@@ -279,6 +279,20 @@ def test_rows_to_be_forgotten_are_left_out_also_of_files_that_come_later(stack):
     assert found["incoming/toy/a.csv"].rows == 29
 
 
+def test_of_a_file_with_nothing_but_rows_to_be_forgotten_no_copy_is_kept(stack):
+    for value in ("true", "false"):
+        conditions = {"heavy": digest(value)}
+        stack.ledger.record_forget(ForgetRecord(model="toy", id=value, conditions=conditions))
+    assert push(stack.store, "incoming/toy/a.csv", GOOD)[1] == []
+    (data,) = stack.ledger.data("toy")
+    assert (data.state, data.key, data.rows, data.forgotten) == ("forgotten", "", 0, 30)
+    (record,) = stack.ledger.object("incoming/toy/a.csv")
+    assert (record.state, record.reason) == ("accepted", "all its rows are to be forgotten")
+    assert stack.store.keys() == []
+    assert push(stack.store, "incoming/toy/b.csv", GOOD)[1] == []
+    assert _state(stack.ledger, "incoming/toy/b.csv") == "duplicate"
+
+
 def test_a_bad_file_does_not_stop_a_good_one(stack):
     keys = ["incoming/toy/bad.csv", "incoming/toy/good.csv"]
     versions = [stack.store.put(key, body) for key, body in zip(keys, ["nothing", GOOD], strict=True)]
