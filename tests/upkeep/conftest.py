@@ -14,7 +14,7 @@ from upkeep import dead_letters
 @pytest.fixture
 def clock(monkeypatch):
     """The time the ledger sees; it stands still until a test moves `clock.at`."""
-    clock = Clock()
+    clock = Clock(1_700_000_000.0)
     monkeypatch.setattr(clocks, "now", clock)
     monkeypatch.setattr(clocks, "sleep", clock.sleep)
     return clock

@@ -43,6 +43,21 @@ def run(monkeypatch, capsys):
 
 
 @pytest.fixture
+def operate(monkeypatch, capsys, stand):
+    """Run a command line on the stack in memory: `operate("quarantine", "list")`."""
+    monkeypatch.delenv("UPKEEP_STACK", raising=False)
+    monkeypatch.delenv("UPKEEP_DEBUG", raising=False)
+    monkeypatch.setattr(context, "load", lambda stack=None, port=None: stand.context)
+
+    def call(*argv):
+        capsys.readouterr()
+        code = cli.run([str(word) for word in argv])
+        return Said(code, *capsys.readouterr())
+
+    return call
+
+
+@pytest.fixture
 def no_clients():
     """A client that must not be asked anything."""
     return FakeClient()

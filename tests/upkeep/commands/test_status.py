@@ -1,17 +1,24 @@
 import json
+from dataclasses import replace
 
 from tests.upkeep.fakes import RETRAIN, START, FakeClient, answering, refusal
+from tests.upkeep.stand import flights
+from tests.upkeep.test_rows import SPEC
 from tests.upkeep.test_runs import DECISION, described
 from tests.upkeep.test_serving import RUN_URL, package
 
-QUEUES = {"intake_queue_url": "http://queue/intake", "intake_dead_letters_url": "http://queue/dead"}
+QUEUES = {
+    "intake_queue_url": "http://queue/intake",
+    "intake_dead_letters_url": "http://queue/dead",
+    "ledger_table": "ledger",
+}
 
 
 def clients(alarms=(), waiting=0, dead=0, run=None, approval="Approved", **endpoint):
     import io
 
-    def get_object(**_arguments):
-        return {"Body": io.BytesIO(json.dumps(DECISION).encode())}
+    def get_object(Bucket, Key):  # noqa: N803 - boto3's own spelling
+        return {"Body": io.BytesIO((SPEC.to_json() if "specs/" in Key else json.dumps(DECISION)).encode())}
 
     def depth(QueueUrl, AttributeNames):  # noqa: N803 - boto3's own spelling
         return {"Attributes": {AttributeNames[0]: str(dead if QueueUrl.endswith("dead") else waiting)}}
@@ -33,12 +40,10 @@ def clients(alarms=(), waiting=0, dead=0, run=None, approval="Approved", **endpo
         "stepfunctions": FakeClient(
             list_executions=answering(listed), describe_execution=answering(run or described())
         ),
-        "s3": FakeClient(
-            get_object=get_object,
-            list_objects_v2=answering({"Contents": [{"Key": "quarantine/flights/a.csv"}]}),
-        ),
+        "s3": FakeClient(get_object=get_object),
         "cloudwatch": FakeClient(describe_alarms=answering({"MetricAlarms": list(alarms)})),
         "sqs": FakeClient(get_queue_attributes=depth),
+        "dynamodb": FakeClient(query=answering({"Items": []}), get_item=answering({})),
     }
 
 
@@ -47,12 +52,12 @@ def test_it_shows_what_serves_the_last_decision_and_that_all_is_well(run):
     assert said.code == 0
     assert "InService  version 3 (run 01234567)  2026-11-21 10:00:00" in said.out
     assert "refuse" in said.out
-    assert "No alarm, no dead letter, nothing waiting." in said.out
+    assert "No alarm, no dead letter, nothing refused, nothing waiting." in said.out
 
 
 def test_json_has_the_same_facts(run):
     (model,) = run(["status", "--json"], QUEUES, **clients()).data["models"]
-    assert (model["serving"]["version"], model["quarantined"]) == (3, 1)
+    assert (model["serving"]["version"], model["quarantined"], model["held"]) == (3, 0, None)
     assert model["last_run"]["decision"]["reason"] == "worse"
 
 
@@ -60,7 +65,7 @@ def test_alarms_dead_letters_and_waiting_messages_are_shown(run):
     alarm = {"AlarmName": "upkeep-dev-intake-dead", "StateValue": "ALARM", "StateReason": "1 > 0"}
     said = run(["status"], QUEUES, **clients(alarms=[alarm], waiting=2, dead=1))
     assert "ALARM upkeep-dev-intake-dead: 1 > 0" in said.out
-    assert "1 dead letters: see `upkeep logs --function intake`" in said.out
+    assert "Dead letters: 1 of intake; `upkeep replay --dry-run` shows them" in said.out
     assert "2 messages in the intake queue" in said.out
     assert "No alarm" not in said.out
 
@@ -92,3 +97,29 @@ def test_only_alarms_of_this_stack_are_asked_for(run):
     run(["status"], QUEUES, **found)
     (asked,) = found["cloudwatch"].asked("describe_alarms")
     assert (asked["AlarmNamePrefix"], asked["StateValue"]) == ("upkeep-dev-", "ALARM")
+
+
+def test_held_runs_refused_files_and_late_deliveries_say_what_to_do(operate, stand):
+    stand.deploy(replace(stand.spec, triggers=replace(stand.spec.triggers, delivery="manifest")))
+    stand.arrive("x/a.csv", flights(4))
+    stand.arrive("bad.csv", "a;b\n1;2\n")
+    stand.ledger.take_lease("flights", "me", 60)
+    stand.ledger.hold("flights", "me", "max_per_day", "24 runs", stand.clock.at + 7200)
+    stand.ledger.force("flights", "Anna")
+    stand.clock.at += 3700
+    said = operate("status")
+    assert said.code == 0
+    assert "the next run is held by max_per_day until 2023-11-15 00:13:20 UTC: 24 runs." in said.out
+    assert "`upkeep runs start --model flights --force` starts it now" in said.out
+    assert "flights: Anna wants a run" in said.out
+    assert "delivery x is overdue since 2023-11-14 22:13:20: no _MANIFEST.json." in said.out
+    assert "flights: 1 refused files wait: `upkeep quarantine list`" in said.out
+
+
+def test_all_that_waits_is_data_too(operate, stand):
+    stand.dead("dispatch", "{}")
+    stand.ledger.take_lease("flights", "me", 60)
+    stand.ledger.hold("flights", "me", "attempts", "3 failed", None)
+    found = operate("status", "--json").data
+    assert found["queue"]["dead_letters"] == {"intake": 0, "dispatch": 1}
+    assert found["models"][0]["held"] == {"rule": "attempts", "reason": "3 failed", "until": None}
