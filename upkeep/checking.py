@@ -108,5 +108,5 @@ def _check(path: Path, spec: ModelSpec, rejects: Path | None) -> Checked:
     except ModuleNotFoundError as error:
         raise UpkeepError(
             f"Checking files here needs {error.name}, which is not installed: "
-            "`pip install 'upkeep[lambda]'`, or leave the check to the stack with --no-check."
+            "`pip install 'upkeep[lambda]'`; `upkeep push --no-check` leaves the check to the stack."
         ) from error
