@@ -21,7 +21,8 @@ HANDLER = "training.intake.handler.handler"
 # The longest a call may take; a file of the largest size allowed needs some minutes of it:
 # https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
 TIMEOUT_SECONDS = 900
-MAX_RECEIVES = 3
+# The function lets a failed message rest 1, 5, 25 and 90 minutes, so that an outage is outlived.
+MAX_RECEIVES = 5
 BATCH_SIZE = 10
 # A minute's worth of many small files; every call takes memory for itself, none of them starts a training.
 MAX_CONCURRENCY = 10
@@ -89,6 +90,7 @@ class Intake(pulumi.ComponentResource):
                     "DATA_BUCKET": storage.data,
                     "ARTIFACTS_BUCKET": storage.artifacts,
                     "LEDGER_TABLE": args.ledger.table,
+                    "INTAKE_QUEUE_URL": args.queue.url,
                     "DISPATCH_QUEUE_URL": args.dispatch_queue.url,
                     "MAX_RECEIVES": str(MAX_RECEIVES),
                 },
@@ -127,6 +129,7 @@ def _permissions(args: IntakeArgs) -> list[Permission]:
     storage = args.storage
     return [
         args.queue.work_off(),
+        args.queue.defer("TryAgainLater"),
         args.dispatch_queue.send("TellOfNewData"),
         args.ledger.keep("Record", "dynamodb:BatchGetItem"),
         storage.read_versions("ReadFiles", "data", "incoming/*"),

@@ -145,6 +145,10 @@ class WorkQueue(pulumi.ComponentResource):
         actions = ["sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage"]
         return Permission(sid=sid, actions=actions, resources=[self._planned_arn])
 
+    def defer(self, sid: str) -> Permission:
+        """Say when a message that was taken comes again."""
+        return Permission(sid=sid, actions=["sqs:ChangeMessageVisibility"], resources=[self._planned_arn])
+
     def send(self, sid: str) -> Permission:
         """Put messages in."""
         return Permission(sid=sid, actions=["sqs:SendMessage"], resources=[self._planned_arn])

@@ -128,6 +128,12 @@ class SQS:
             gone = params["ReceiptHandle"].partition("-")[0]
             queue.messages = [message for message in queue.messages if message.message_id != gone]
             return {}
+        if operation == "ChangeMessageVisibility":
+            held = params["ReceiptHandle"].partition("-")[0]
+            for message in queue.messages:
+                if message.message_id == held:
+                    message.visible_at = self._clock.now + params["VisibilityTimeout"]
+            return {}
         raise NotImplementedError(operation)
 
     def _send(self, queue: Queue, params: Mapping[str, Any]) -> str:

@@ -55,6 +55,7 @@ def test_the_function_knows_its_stack() -> None:
         "DATA_BUCKET": f"upkeep-test-data-{ACCOUNT}",
         "ARTIFACTS_BUCKET": f"upkeep-test-artifacts-{ACCOUNT}",
         "LEDGER_TABLE": "upkeep-test-ledger",
+        "INTAKE_QUEUE_URL": f"https://sqs.{REGION}.amazonaws.com/{ACCOUNT}/upkeep-test-intake",
         "DISPATCH_QUEUE_URL": f"https://sqs.{REGION}.amazonaws.com/{ACCOUNT}/upkeep-test-dispatch",
         "MAX_RECEIVES": str(
             standard().one("Queue", "intake-queue").document("redrivePolicy")["maxReceiveCount"]

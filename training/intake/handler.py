@@ -10,7 +10,8 @@ What the function must be allowed, and nothing more:
         s3:AbortMultipartUpload on quarantine/*; s3:ListBucket with the prefixes incoming/ and accepted/
     artifacts bucket: s3:GetObject on specs/*; s3:ListBucket with the prefix specs/
     ledger: dynamodb:GetItem, BatchGetItem, Query, PutItem, UpdateItem
-    dispatch queue: sqs:SendMessage; its own queue: what an event source mapping needs
+    dispatch queue: sqs:SendMessage
+    its own queue: sqs:ChangeMessageVisibility, and what an event source mapping needs
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ from training.intake.arrivals import INCOMING, Arrival, RefusedEventError, read_
 from training.intake.endings import Endings
 from training.intake.knowledge import Knowledge
 from training.intake.objects import IncompleteError, Objects
+from training.intake.retries import hasten
 from training.intake.settings import Settings
 from training.intake.sorting import Sorter
 from training.intake.tasks import LostClaimError, settled
@@ -85,6 +87,7 @@ def handler(event: Mapping[str, Any], context: Any) -> dict[str, Any]:
     """
     batch = Batch(Settings.load(os.environ, context.invoked_function_arn), context)
     failed = batch.handle(event["Records"])
+    batch.hasten(event["Records"])
     return {"batchItemFailures": [{"itemIdentifier": message} for message in failed]}
 
 
@@ -127,6 +130,11 @@ class Batch:
         for model, counts in self._counts.items():
             metrics.emit(self._settings.prefix, model, counts)
         return self._failed
+
+    def hasten(self, records: Iterable[Mapping[str, Any]]) -> None:
+        """Let the failed messages come again before their visibility ends."""
+        settings = self._settings
+        hasten(client("sqs"), settings.intake_queue_url, records, self._failed, settings.max_receives)
 
     def _read(self, record: Mapping[str, Any]) -> Message | None:
         name, settings = str(record["messageId"]), self._settings
