@@ -15,15 +15,15 @@ from typing import Any, TypeVar
 from models.spec import ModelSpec
 from sandbox import lifecycle
 from sandbox.lifecycle import SandboxInfo
-from upkeep import context, data, deliveries, demo_files, follow, rows, scoring, serving
+from upkeep import context, data, deliveries, demo_files, follow, quarantine, rows, scoring, serving
 from upkeep.aws_source import AwsSource
 from upkeep.context import Context
 from upkeep.demo_files import DataFile
 from upkeep.demo_story import Push, Scored, Story, told
 from upkeep.demo_view import DemoView
 from upkeep.errors import UpkeepError
-from upkeep.follow import Progress
-from upkeep.ledger import open_ledger
+from upkeep.follow import Progress, Result
+from upkeep.ledger import OperatorLedger, open_ledger
 
 MODEL = "flights"
 SCORED_FLIGHTS = 500
@@ -164,7 +164,7 @@ class Demo:
                 show=show,
             )
         taken = accepted_after[0] if accepted_after else None
-        push = told(file, result, taken, before)
+        push = told(file, result, taken, before, _diff(there, ledger, result))
         self.view.pushed(push)
         if result.outcome == follow.TIMEOUT:
             raise UpkeepError(
@@ -215,6 +215,15 @@ def next_steps(story: Story, port: int, *, keep: bool) -> list[tuple[str, str]]:
         (f"upkeep data list{option}", "every data version that a model was trained on"),
         (f"upkeep sandbox stop{option}", "stop it and leave nothing behind"),
     ]
+
+
+def _diff(there: Context, ledger: OperatorLedger, result: Result) -> dict[str, Any]:
+    """How the columns of a refused file differ from the contract's."""
+    for upload in result.progress.quarantined:
+        entry = ledger.quarantine_entry(there.model(MODEL).name, upload.quarantine_id)
+        if entry is not None:
+            return quarantine.diff_of(there, entry)
+    return {}
 
 
 def _scores(there: Context, part: list[dict[str, Any]]) -> list[float]:

@@ -112,8 +112,8 @@ def with_another_name(original: DataFile) -> DataFile:
     """A file in which somebody renamed a column."""
     path = original.path.with_name(f"{original.path.stem}-renamed.csv")
     header, *body = _rows(original)
-    _write(path, [["miles" if name == "distance" else name for name in header], *body])
-    about = f"{len(body):,} flights of {original.name}, whose column distance is now called miles"
+    _write(path, [["distance_miles" if name == "distance" else name for name in header], *body])
+    about = f"{len(body):,} flights of {original.name}, the distance under another name"
     return DataFile(path, "Renamed", len(body), about)
 
 

@@ -33,6 +33,7 @@ class Push:
         about: What is in it.
         rows: Rows in the file.
         dropped: Rows of it that break the data contract and were left out; None when nobody counted.
+        diff: How its columns differ from the contract's; empty when they do not.
         outcome: One of `follow`'s outcomes.
         reason: The judge's, the intake's or an error's sentence.
         rows_in_all: Rows the run trained on and held out.
@@ -62,6 +63,7 @@ class Push:
     dropped: int | None = None
     seconds: float = 0.0
     stages: tuple[Stage, ...] = ()
+    diff: dict[str, Any] = field(default_factory=dict)
 
     @property
     def gain(self) -> float | None:
@@ -146,7 +148,13 @@ class Story:
         }
 
 
-def told(file: DataFile, result: Result, accepted_after: float | None, before: int | None) -> Push:
+def told(
+    file: DataFile,
+    result: Result,
+    accepted_after: float | None,
+    before: int | None,
+    diff: dict[str, Any] | None = None,
+) -> Push:
     """One push from how following it ended.
 
     Args:
@@ -154,6 +162,7 @@ def told(file: DataFile, result: Result, accepted_after: float | None, before: i
         result: How it ended.
         accepted_after: Seconds until the intake had accepted it.
         before: Version that served before.
+        diff: How the file's columns differ from the contract's.
     """
     progress = result.progress
     decision = progress.run.decision if progress.run else None
@@ -176,6 +185,7 @@ def told(file: DataFile, result: Result, accepted_after: float | None, before: i
         version_live=progress.package.version if released and progress.package else before,
         seconds=progress.seconds,
         stages=tuple(stages(result, accepted_after)),
+        diff=diff or {},
     )
 
 

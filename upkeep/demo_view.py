@@ -6,6 +6,7 @@ terminal's.
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from collections.abc import Iterator
@@ -24,6 +25,7 @@ from upkeep.render import is_terminal, seconds
 
 GOOD, BAD, STOPPED = ("✔", "green"), ("✘", "red"), ("⊘", "yellow")
 _MARKS = {follow.RELEASED: GOOD, follow.REFUSED: STOPPED, follow.QUARANTINED: STOPPED}
+_NEXT_SENTENCE = re.compile(r"(?<=[.?!]) (?=[A-Z])")
 _NAME_WIDTH = 10
 _WIDTH = 108
 _INDENT = " " * (_NAME_WIDTH + 5)
@@ -89,7 +91,7 @@ class DemoView:
             self._more(compared(push))
         if push.outcome != follow.RELEASED:
             judged = "the judge: " if push.outcome == follow.REFUSED else ""
-            self._more(Text(judged + push.reason.removeprefix("refused: ")))
+            self._more(Text(judged + why(push)))
         self._line("", ended(push), _MARKS.get(push.outcome, BAD), push.seconds)
         self._out.print()
 
@@ -215,6 +217,18 @@ def compared(push: Push) -> Text:
     serving = f"version {push.champion_version}" if push.champion_version is not None else "the serving model"
     line.append(f" against {push.champion:.4f} of {serving} on {fresh}: ")
     return line.append(f"{push.gain:+.4f}", style="green" if push.outcome == follow.RELEASED else "yellow")
+
+
+def why(push: Push) -> str:
+    """The reason in one sentence; what to do about it stands in the quarantine's record."""
+    missing, added, renamed = (push.diff.get(name) or () for name in ("missing", "added", "renamed"))
+    if not missing:
+        return _NEXT_SENTENCE.split(push.reason.removeprefix("refused: "), maxsplit=1)[0]
+    said = f"column {', '.join(missing)} is missing"
+    if added:
+        said += f", column {', '.join(added)} is new"
+    changes = [f"{old} to {new}" for old, new in dict(renamed).items()]
+    return f"{said}; renamed: {', '.join(changes)}?" if changes else said
 
 
 def ended(push: Push) -> Text:

@@ -56,7 +56,7 @@ def test_the_demo_goes_as_promised_and_leaves_nothing_behind():
     assert told["scored"]["score"]["auc"] > 0.5
     hours, renamed = told["broken"]
     assert "minutes to hours" in hours["reason"]
-    assert "miles" in renamed["reason"]
+    assert renamed["diff"]["renamed"] == {"distance": "distance_miles"}
     assert hours["version_live"] == renamed["version_live"] == 1
     assert "below the minimum" in told["shuffled"]["reason"]
     assert told["shuffled"]["version_live"] == 1

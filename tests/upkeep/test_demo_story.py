@@ -10,7 +10,7 @@ from models.load import load
 from tests.upkeep.fakes import SECOND, START
 from tests.upkeep.test_follow import PACKAGE, PROMOTED, REFUSED, RELEASE, RUN, SERVING, UPLOAD
 from tests.upkeep.test_live import TRAINED
-from upkeep import data, demo, demo_story, render
+from upkeep import data, demo, demo_story, demo_view, render
 from upkeep.demo_files import DataFile
 from upkeep.demo_story import Scored, Stage, Story
 from upkeep.demo_view import DemoView
@@ -52,6 +52,12 @@ BAD = demo_story.told(
     ),
     None,
     3,
+)
+RENAMED = replace(
+    BAD,
+    name="Renamed",
+    reason="missing column distance; the header has all the others",
+    diff={"missing": ["distance"], "added": ["miles"], "renamed": {"distance": "miles"}},
 )
 SCORED = Scored(
     month="July",
@@ -132,6 +138,7 @@ def transcript(out):
     view.pushed(NOT_BETTER)
     view.scored(SCORED)
     view.pushed(BAD)
+    view.pushed(RENAMED)
     view.summary(story())
     view.close(story(), demo.next_steps(story(), 4731, keep=True))
     return out.file.getvalue()
@@ -152,11 +159,21 @@ def test_the_transcript_says_what_happened_and_why():
         "expected 23% late, really late 25%; AUC 0.710",
         "minutes to hours?",
         "in quarantine, nothing was trained, version 3 serves on",
+        "column distance is missing, column miles is new; renamed: distance to miles?",
         "1 version released, nothing got worse, 1 min 29 s in all.",
         "upkeep quarantine list --port 4731",
         "upkeep sandbox stop --port 4731",
     ):
         assert sentence in said
+
+
+def test_a_reason_is_told_up_to_what_to_do_about_it():
+    long = replace(
+        BAD, reason="column a: 60 times smaller, 13.9 not 835; minutes to hours? Convert it. Push it."
+    )
+    assert demo_view.why(long) == "column a: 60 times smaller, 13.9 not 835; minutes to hours?"
+    assert demo_view.why(replace(NOT_BETTER, reason="refused: 0.6 is below 0.7")) == "0.6 is below 0.7"
+    assert demo_view.why(replace(BAD, diff={"missing": ["a", "b"]})) == "column a, b is missing"
 
 
 def test_a_pipe_gets_no_control_characters():
