@@ -1,55 +1,36 @@
 """Checks a data file against a model's contract before anything is trained on it.
 
 The same check runs in the intake Lambda, in ``upkeep contract check`` and in ``upkeep push`` before the
-upload. It reads with DuckDB, in bounded memory. What it lets through, it writes as typed Parquet, which
+upload. It reads with DuckDB, in bounded memory. What it lets through it writes as typed Parquet, which
 ``training.reading`` reads.
+
+Most files are good, so it looks first whether everything is, which is fast; only when something is not, it
+reads again to find out what.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from models.spec import ModelSpec
-from training.contract import formats, measure, writing
-from training.contract.distribution import unit_change
-from training.contract.engine import Engine
+from training import clock
+from training.contract import badrows, scan, sources, verdict
+from training.contract.badrows import Unreadable
+from training.contract.engine import Engine, QueryError
 from training.contract.findings import Finding, Report, UnusableError
 from training.contract.forgetting import Forgotten
-from training.contract.formats import Format
-from training.contract.measure import Counts, Plan
-from training.contract.sources import Source, open_source
-from training.words import shown
-
-
-@dataclass
-class _Progress:
-    """What is known so far, kept when the check ends early."""
-
-    form: Format | None = None
-    source: Source | None = None
-    findings: list[Finding] = field(default_factory=list)
-    known: dict[str, Any] = field(default_factory=dict)
-
-    def report(self) -> Report:
-        form, source = self.form, self.source
-        described: dict[str, str | None] = {}
-        if form is not None:
-            described = {
-                "kind": form.kind,
-                "compression": form.compression,
-                "delimiter": source.delimiter if source else None,
-                "encoding": form.encoding,
-            }
-        return Report(
-            findings=tuple(self.findings),
-            ignored=source.added if source else (),
-            format=described,
-            **self.known,
-        )
+from training.contract.formats import CALLED, Format, detect
+from training.contract.measure import Counts, count, count_clean
+from training.contract.plan import Plan, make_plan
+from training.contract.scan import Scan
+from training.contract.sources import Source
+from training.contract.unpacking import Pieces, pieces_of, with_one_line_end
+from training.contract.unreadable import find_unreadable
+from training.contract.writing import write_good
 
 
 def check_file(
@@ -67,124 +48,179 @@ def check_file(
     Args:
         path: The file; nothing is assumed about its content.
         spec: Holds the contract.
-        name: What people call the file; only for messages.
-        now: The time of arrival, with a zone.
+        name: What people call the file; the content alone decides what it is.
+        now: The time of arrival, with a zone; the present time when it is left out.
         accept_to: The good rows are written here as Parquet when the file is accepted.
         reject_to: The bad rows are written here as CSV when the file is accepted and has some.
         forgotten: Requests to forget; rows they mean are neither good nor bad.
 
     Raises:
-        OSError: The file cannot be opened.
+        OSError: The file cannot be read, or there is no space left to work.
     """
-    progress = _Progress()
+    del name
     with Engine(path) as engine:
+        check = _Check(
+            path, spec, (now or datetime.fromtimestamp(clock.now(), UTC)).astimezone(UTC), forgotten, engine
+        )
         try:
-            _check(path, spec, now or datetime.now(UTC), engine, progress, forgotten, accept_to, reject_to)
+            check.run()
+            if check.ok:
+                check.write(accept_to, reject_to)
         except UnusableError as error:
-            progress.findings.append(error.finding)
-            if error.diff:
-                progress.known["diff"] = error.diff
-        except engine.error as error:
-            kind = progress.form.kind if progress.form else "data"
-            first = str(error).partition("\n")[0]
-            progress.findings.append(
-                Finding(None, "structure", 1, f"the file cannot be read as {_CALLED[kind]}: {first}")
+            check.refuse(error.finding, error.diff)
+        except QueryError as error:
+            called = CALLED[check.form.kind] if check.form else "data"
+            text = f"the file cannot be read as {called}: {str(error).partition(chr(10))[0]}"
+            check.refuse(Finding(None, "structure", 1, text))
+        if not check.ok and accept_to is not None:
+            accept_to.unlink(missing_ok=True)
+        return check.report()
+
+
+class _Check:
+    """One file; keeps what is known of it so far, because any step may end the check."""
+
+    def __init__(
+        self, path: Path, spec: ModelSpec, now: datetime, forgotten: Sequence[Forgotten], engine: Engine
+    ) -> None:
+        self.path, self.spec, self.now, self.forgotten, self.engine = path, spec, now, forgotten, engine
+        self.form: Format | None = None
+        self.source: Source | None = None
+        self.plan: Plan | None = None
+        self.unreadable = Unreadable()
+        self.repeated = 0
+        self.clean = False
+        self.findings: list[Finding] = []
+        self.known: dict[str, Any] = {}
+
+    @property
+    def ok(self) -> bool:
+        return not any(finding.fatal for finding in self.findings)
+
+    def refuse(self, finding: Finding, diff: dict[str, Any] | None = None) -> None:
+        self.findings.append(finding)
+        if diff:
+            self.known["diff"] = diff
+
+    def run(self) -> None:
+        self.form, pieces = detect(self.path, self.spec.contract, self.engine)
+        self._judge(self._parquet() if self.form.kind == "parquet" else self._text(pieces))
+
+    def write(self, accept_to: Path | None, reject_to: Path | None) -> None:
+        if self.plan is None:
+            return
+        if accept_to is not None:
+            write_good(self.plan, accept_to, self.engine, repeated=bool(self.repeated), clean=self.clean)
+        if reject_to is not None and self.known.get("dropped"):
+            badrows.write(self.plan, reject_to, self.engine, self.unreadable, repeated=bool(self.repeated))
+
+    def report(self) -> Report:
+        form, source = self.form, self.source
+        described = (
+            {}
+            if form is None
+            else {
+                "kind": form.kind,
+                "compression": form.compression,
+                "delimiter": source.delimiter if source else None,
+                "encoding": form.encoding,
+            }
+        )
+        return Report(
+            findings=tuple(self.findings),
+            ignored=source.added if source else (),
+            format=described,
+            **self.known,
+        )
+
+    def _plan(self, source: Source) -> Plan:
+        self.source = source
+        self.plan = make_plan(source, self.spec, self.now, self.forgotten)
+        return self.plan
+
+    def _parquet(self) -> Counts:
+        source = sources.parquet_source(self.path, self.spec, self.engine)
+        rows = source.rows or 0
+        verdict.check_rows(rows, self.spec)
+        return self._twice(self._plan(source), rows)
+
+    def _text(self, pieces: Pieces) -> Counts:
+        assert self.form is not None
+        form, contract = self.form, self.spec.contract
+        seen = scan.scan(pieces, form.head, contract, form.compression)
+        try:
+            if form.kind == "jsonl":
+                return self._json_lines(form)
+            return self._csv(self.path, form, pieces, seen)
+        except (UnusableError, QueryError):
+            # Bytes that are no letters explain everything else, such as a header that does not fit.
+            self._check_encoding(pieces)
+            raise
+
+    def _json_lines(self, form: Format) -> Counts:
+        source = sources.json_source(self.path, form, self.spec, self.engine)
+        return count(self._plan(source), self.engine, 0)
+
+    def _csv(self, path: Path, form: Format, pieces: Pieces, seen: Scan) -> Counts:
+        spec, engine = self.spec, self.engine
+        rows = _rows_about(form, seen.size)
+        if not seen.odd_numbers:
+            plan = self._plan(sources.csv_source(path, form, spec, typed=True))
+            try:
+                counts = count_clean(plan, engine, rows)
+            except QueryError:
+                counts = None  # the slow way says what it is
+            if counts:
+                self.clean = True
+                return counts
+        source = sources.csv_source(path, form, spec)
+        try:
+            return count(self._plan(source), engine, rows)
+        except QueryError as error:
+            self._check_encoding(pieces)
+            # DuckDB takes line ends of one kind only.
+            even = engine.scratch("lines")
+            if path == self.path and seen.size <= spec.contract.max_file_mb * 1_000_000:
+                if with_one_line_end(pieces, even):
+                    again = pieces_of(even, None, engine, 0)
+                    return self._csv(even, replace(form, compression=None), again, seen)
+                even.unlink()
+            self.unreadable = find_unreadable(path, form, spec, source, engine, error)
+            return count(self._plan(sources.csv_source(path, form, spec, skip=True)), engine, rows)
+
+    def _twice(self, plan: Plan, rows: int) -> Counts:
+        """First in the belief that all is well."""
+        counts = count_clean(plan, self.engine, rows)
+        self.clean = counts is not None
+        return counts or count(plan, self.engine, rows)
+
+    def _check_encoding(self, pieces: Pieces) -> None:
+        if self.form is not None and self.form.encoding == "utf-8":
+            scan.check_encoding(pieces, scan.line_end(self.form.head))
+
+    def _judge(self, counts: Counts) -> None:
+        assert self.plan is not None
+        plan, spec, engine = self.plan, self.spec, self.engine
+        verdict.check_rows(counts.rows + len(self.unreadable.lines), spec)
+        if counts.repeated:
+            self.repeated = badrows.find_repeated(plan, engine)
+        bad = counts.bad + self.repeated + len(self.unreadable.lines)
+        good = counts.good - self.repeated
+        self.known |= {"rows": good, "dropped": bad, "forgotten": counts.forgotten}
+        if counts.times[0] is not None and counts.times[1] is not None:
+            self.known |= {"first": counts.times[0].isoformat(), "last": counts.times[1].isoformat()}
+        if bad:
+            self.clean = False
+            fatal = bad > spec.contract.max_bad_share * (good + bad)
+            first = badrows.examples(plan, counts.broken, engine)
+            self.findings += verdict.row_findings(
+                plan, spec, counts, first, self.unreadable, self.repeated, fatal=fatal
             )
-    report = progress.report()
-    if not report.ok and accept_to is not None:
-        accept_to.unlink(missing_ok=True)
-    return report
+            self.known["sample"] = badrows.sample(plan, engine, self.unreadable, repeated=bool(self.repeated))
+        self.findings += verdict.whole_findings(spec, counts, good, self.now, told=bool(self.findings))
 
 
-_CALLED = {"csv": "CSV", "jsonl": "JSON lines", "parquet": "Parquet", "data": "data"}
-
-
-def _check(
-    path: Path,
-    spec: ModelSpec,
-    now: datetime,
-    engine: Engine,
-    progress: _Progress,
-    forgotten: Sequence[Forgotten],
-    accept_to: Path | None,
-    reject_to: Path | None,
-) -> None:
-    progress.form = formats.detect(path, spec.contract, engine)
-    progress.source = open_source(path, progress.form, spec, engine)
-    plan = measure.plan(progress.source, spec, now.astimezone(UTC), forgotten)
-    counts = measure.count(plan, spec, engine)
-    if counts.rows == 0:
-        raise UnusableError("file", "the file has a header line and not one row of data")
-    if counts.rows > spec.contract.max_rows:
-        raise UnusableError(
-            "rows",
-            f"the file has {counts.rows:,} rows, at most {spec.contract.max_rows:,} are taken (contract.max_rows)",
-        )
-    repeated = 0
-    if counts.keys is not None and counts.keys < counts.good:
-        repeated = writing.find_repeated(plan, engine)
-    bad = counts.bad + repeated
-    fatal = bad > spec.contract.max_bad_share * (counts.rows - counts.forgotten)
-    for rule, broken in zip(plan.rules, counts.broken, strict=True):
-        if broken:
-            examples = measure.examples(plan, rule, engine)
-            text = (
-                f"column {rule.column}: row {examples[0]['row']}: found {shown(examples[0]['value'])}, "
-                f"expected {rule.expected} ({broken:,} of {counts.rows:,} rows)"
-            )
-            progress.findings.append(Finding(rule.column, rule.name, broken, text, examples, fatal))
-    if repeated:
-        called = ", ".join(spec.contract.key)
-        text = f"{repeated:,} of {counts.rows:,} rows repeat the key ({called}) of an earlier row"
-        progress.findings.append(Finding(None, "key", repeated, text, (), fatal))
-    if bad:
-        progress.known["sample"] = writing.sample(plan, engine, repeated=bool(repeated))
-    good = counts.good - repeated
-    progress.known |= {"rows": good, "dropped": bad, "forgotten": counts.forgotten}
-    if counts.times[0] is not None and counts.times[1] is not None:
-        progress.known |= {"first": counts.times[0].isoformat(), "last": counts.times[1].isoformat()}
-    if good:
-        progress.findings += _whole(plan, spec, counts, good, now.astimezone(UTC))
-        progress.findings += _units(plan, spec, good, engine)
-    if any(f.fatal for f in progress.findings):
-        return
-    if accept_to is not None:
-        writing.write_good(plan, accept_to, engine, repeated=bool(repeated))
-    if reject_to is not None and bad:
-        writing.write_bad(plan, reject_to, engine, repeated=bool(repeated))
-
-
-def _whole(plan: Plan, spec: ModelSpec, counts: Counts, good: int, now: datetime) -> list[Finding]:
-    """What only shows when all good rows are looked at."""
-    found = []
-    low, high = counts.labels
-    if low == high:
-        value = low if isinstance(low, str) else f"{low:g}"
-        text = (
-            f"column {spec.target}: all {good:,} rows have the label {value}; at least two labels are needed"
-        )
-        found.append(Finding(spec.target, "label", good, text, ({"row": 1, "value": value},)))
-    if good < spec.contract.min_rows:
-        least = spec.contract.min_rows
-        text = f"the file has {good:,} good rows, at least {least:,} are needed (contract.min_rows)"
-        found.append(Finding(None, "rows", 1, text))
-    newest, days = counts.times[1], spec.contract.max_age_days
-    if days is not None and newest is not None and newest < now.replace(tzinfo=None) - timedelta(days=days):
-        text = (
-            f"column {spec.time_column}: the newest row is of {newest.isoformat()}, at most {days:g} days before "
-            f"{now:%Y-%m-%dT%H:%M:%S} are taken (contract.max_age_days)"
-        )
-        found.append(Finding(spec.time_column, "age", 1, text))
-    return found
-
-
-def _units(plan: Plan, spec: ModelSpec, good: int, engine: Engine) -> list[Finding]:
-    features = [f for f in spec.features if f.deciles]
-    deciles = measure.deciles(plan, features, good, engine)
-    found = []
-    for feature in features:
-        values, rows = deciles[feature.name]
-        change = unit_change(feature, values, rows, spec.contract.unit_factor)
-        if change is not None:
-            found.append(Finding(feature.name, "unit", rows, change.text))
-    return found
+def _rows_about(form: Format, size: int) -> int:
+    """From the length of the first lines."""
+    lines = form.head.count(scan.line_end(form.head))
+    return size * lines // max(len(form.head), 1)

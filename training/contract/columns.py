@@ -15,7 +15,7 @@ MAX_COLUMNS = 2000
 
 
 def compare(names: Sequence[str], spec: ModelSpec) -> dict[str, Any]:
-    """How the columns differ: ``missing``, ``added`` and ``renamed`` (contract's name to the likely new one)."""
+    """How the columns differ: ``missing``, ``added``, and ``renamed`` from the contract's name to the new."""
     missing = [name for name in spec.columns if name not in names]
     added = [name for name in names if name not in spec.columns]
     return {"missing": missing, "added": added, "renamed": _renames(missing, added)}
@@ -90,4 +90,4 @@ def _renames(missing: Sequence[str], added: Sequence[str]) -> dict[str, str]:
 
 def _similarity(old: str, new: str) -> float:
     plain = [name.strip().lower().replace("-", "_").replace(" ", "_") for name in (old, new)]
-    return 1.0 if plain[0] == plain[1] else difflib.SequenceMatcher(None, *plain).ratio()
+    return 1.0 if plain[0] == plain[1] else difflib.SequenceMatcher(None, plain[0], plain[1]).ratio()

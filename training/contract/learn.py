@@ -14,12 +14,13 @@ from typing import Any, cast, get_args
 
 from models.spec import METRICS, Contract, ModelSpec, Task
 from training import clock
+from training.contract.cells import text_cell
 from training.contract.check import check_file
 from training.contract.distribution import QUANTILES
 from training.contract.engine import Engine
 from training.contract.findings import Report
 from training.contract.proposal import MAX_VALUES, Facts, Proposal, propose, propose_typed
-from training.contract.rules import identifier, quoted, text_cell
+from training.contract.quoting import identifier, quoted
 
 _COLUMN = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,62}")
 _MAX_KEY_COLUMNS = 3

@@ -1,4 +1,4 @@
-"""Makes SQL of a file: a table with a column per column of the file, and the cells of the contract in it.
+"""Makes SQL of a file: a table with one column per column of the file, and the contract's cells in it.
 
 Columns are called by their position, so nothing that stands in the file reaches the SQL unquoted.
 """
@@ -13,102 +13,47 @@ from pathlib import Path
 
 from models.spec import ModelSpec
 from training.contract import columns
+from training.contract.cells import CALLED, Cell, fits, kind_of, text_cell, typed_cell
 from training.contract.engine import Engine
 from training.contract.findings import UnusableError
 from training.contract.formats import Format
-from training.contract.rules import Cell, kind_of, quoted, text_cell
+from training.contract.quoting import quoted
+from training.contract.rules import Rule
+from training.contract.unpacking import lines_table
 
 _DELIMITERS = (",", ";", "\t", "|")
-# What counts as the same type as the contract's; the rest is another type, however well it could be cast.
-_INTEGERS = (
-    "TINYINT",
-    "SMALLINT",
-    "INTEGER",
-    "BIGINT",
-    "HUGEINT",
-    "UTINYINT",
-    "USMALLINT",
-    "UINTEGER",
-    "UBIGINT",
-    "UHUGEINT",
-)
-_NUMBERS = (*_INTEGERS, "FLOAT", "DOUBLE", "DECIMAL")
-_TIMES = ("TIMESTAMP", "DATE")
-_WORDS = {"number": "a number", "boolean": "a boolean", "time": "a timestamp", "text": "text"}
+_LINE_NUMBER = "row_number() OVER ()"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Source:
     """A file as a table.
 
     Attributes:
-        table: SQL of the table; its columns are ``c0``, ``c1`` and so on.
-        names: The file's columns by position.
-        cells: The contract's columns, and then the added ones as text.
-        broken_row: Condition for a row that cannot be read at all.
+        table: SQL of the table.
+        row: SQL of a row's number in the table, counted from 1.
+        cells: The contract's columns in its order, then the added ones as text.
+        added: Names of the added ones.
+        whole_rows: Rules for rows as a whole.
         delimiter: Of CSV.
+        rows: As the file says; None when only reading it tells.
     """
 
     table: str
-    names: tuple[str, ...]
+    row: str = _LINE_NUMBER
     cells: Mapping[str, Cell]
-    broken_row: str = "false"
+    added: tuple[str, ...]
+    whole_rows: tuple[Rule, ...] = ()
     delimiter: str | None = None
-
-    @property
-    def added(self) -> tuple[str, ...]:
-        """Columns the contract does not name."""
-        return tuple(self.cells)[self.contract_columns :]
-
-    contract_columns: int = 0
-
-
-def open_source(path: Path, form: Format, spec: ModelSpec, engine: Engine) -> Source:
-    """Read the names and types of the columns.
-
-    Raises:
-        UnusableError: A column is missing, repeated or has another type.
-    """
-    if form.kind == "parquet":
-        return _parquet(path, spec, engine)
-    if form.kind == "jsonl":
-        return _json_lines(path, form, spec, engine)
-    return _csv(path, form, spec)
-
-
-def _source(
-    table: str, names: Sequence[str], cells: Mapping[str, Cell], spec: ModelSpec, **more: str | None
-) -> Source:
-    ordered = [*spec.columns, *(name for name in names if name not in spec.columns)]
-    return Source(
-        table,
-        tuple(names),
-        {name: cells[name] for name in ordered},
-        contract_columns=len(spec.columns),
-        **more,  # type: ignore[arg-type]  # two optional texts
-    )
-
-
-def _csv(path: Path, form: Format, spec: ModelSpec) -> Source:
-    line = re.split(r"\r\n|\r|\n", form.head.decode(form.encoding or "utf-8", errors="replace"), maxsplit=1)[
-        0
-    ]
-    delimiter, names = header(line, spec)
-    columns.check_names(names, spec)
-    listed = ", ".join(f"'c{i}': 'VARCHAR'" for i in range(len(names)))
-    compression = f", compression='{form.compression}'" if form.compression else ", compression='none'"
-    table = (
-        f"read_csv({quoted(str(path))}, auto_detect=false, header=true, columns={{{listed}}}, "
-        f"delim={quoted(delimiter)}, quote='\"', escape='\"', nullstr='', strict_mode=true, "
-        f"encoding={quoted(form.encoding or 'utf-8')}, "
-        f"max_line_size={spec.contract.max_line_kb * 1000}{compression})"
-    )
-    cells = {name: text_cell(f"c{i}", kind_of(name, spec)) for i, name in enumerate(names)}
-    return _source(table, names, cells, spec, delimiter=delimiter)
+    rows: int | None = None
 
 
 def header(line: str, spec: ModelSpec) -> tuple[str, list[str]]:
-    """The delimiter that gives the most columns of the contract, and the names it gives."""
+    """The delimiter that gives the most columns of the contract, and the names it gives.
+
+    Raises:
+        UnusableError: The line is no CSV with any delimiter.
+    """
     best: tuple[int, int, str, list[str]] | None = None
     problem: csv.Error | None = None
     for delimiter in _DELIMITERS:
@@ -125,29 +70,93 @@ def header(line: str, spec: ModelSpec) -> tuple[str, list[str]]:
     return best[2], best[3]
 
 
-def _json_lines(path: Path, form: Format, spec: ModelSpec, engine: Engine) -> Source:
-    compression = f", compression='{form.compression}'" if form.compression else ", compression='none'"
-    objects = (
-        f"read_ndjson_objects({quoted(str(path))}, ignore_errors=true, format='newline_delimited', "
-        f"maximum_object_size={spec.contract.max_line_kb * 1000}{compression})"
+def csv_source(
+    path: Path, form: Format, spec: ModelSpec, *, typed: bool = False, skip: bool = False
+) -> Source:
+    """A CSV file.
+
+    Args:
+        path: The file.
+        form: What is known of it.
+        spec: Names the columns.
+        typed: Have numbers read as such by the CSV reader, which is twice as fast as casting their texts; it
+            fails at the first cell that holds none, and takes what `text_cell` calls no number.
+        skip: Leave out rows that are no CSV or have not as many cells as the header.
+
+    Raises:
+        UnusableError: A column is missing or repeated.
+    """
+    delimiter, names = header(re.split(r"\r\n|\r|\n", form.start, maxsplit=1)[0], spec)
+    columns.check_names(names, spec)
+    kinds = [kind_of(name, spec) for name in names]
+    types = ["DOUBLE" if typed and kind in ("number", "label") else "VARCHAR" for kind in kinds]
+    cells = {
+        name: typed_cell(f"c{i}", "DOUBLE", kind, nan_is_missing=False)
+        if types[i] == "DOUBLE"
+        else text_cell(f"c{i}", kind)
+        for i, (name, kind) in enumerate(zip(names, kinds, strict=True))
+    }
+    added = tuple(name for name in names if name not in spec.columns)
+    table = csv_table(path, form, spec, delimiter, types, "ignore_errors=true" if skip else "")
+    return Source(table=table, cells=_ordered(cells, added, spec), added=added, delimiter=delimiter)
+
+
+def csv_table(
+    path: Path, form: Format, spec: ModelSpec, delimiter: str, types: Sequence[str], options: str = ""
+) -> str:
+    """SQL of the reader, with a column per type; strict unless the options say otherwise."""
+    listed = ", ".join(f"'c{i}': '{one}'" for i, one in enumerate(types))
+    return (
+        f"read_csv({quoted(str(path))}, auto_detect=false, header=true, columns={{{listed}}}, "
+        f"delim={quoted(delimiter)}, quote='\"', escape='\"', nullstr='', "
+        f"encoding={quoted(form.encoding or 'utf-8')}, compression={quoted(form.compression or 'none')}, "
+        f"max_line_size={spec.contract.max_line_kb * 1000}, {options or 'strict_mode=true'})"
+    )
+
+
+def json_source(path: Path, form: Format, spec: ModelSpec, engine: Engine) -> Source:
+    """A file of JSON lines; a key that is missing in a row is a missing value.
+
+    Raises:
+        UnusableError: A column is in no row at all.
+    """
+    lines = lines_table(path, form.compression, form.encoding or "utf-8", spec.contract.max_line_kb * 1000)
+    # Lines that are blank hold no row, but they count for those who look one up by its number.
+    rows = (
+        "(SELECT row, line, CASE WHEN json_type(json) = 'OBJECT' THEN json END AS json FROM ("  # noqa: S608 - quoted
+        f"SELECT {_LINE_NUMBER} AS row, line, TRY_CAST(line AS JSON) AS json FROM {lines}) "
+        "WHERE trim(line, ' \t\r') <> '')"
     )
     found = engine.rows(
-        "SELECT DISTINCT unnest(json_keys(json)) AS name "  # noqa: S608 - quoted
-        f"FROM {objects} WHERE json_type(json) = 'OBJECT' ORDER BY name LIMIT {columns.MAX_COLUMNS + 1}"
+        f"SELECT DISTINCT unnest(json_keys(json)) AS name FROM {rows} "  # noqa: S608 - quoted
+        f"ORDER BY name LIMIT {columns.MAX_COLUMNS + 1}"
     )
     names = [str(name) for (name,) in found]
-    # A column all of whose values are missing need not be there: a missing key is a missing value.
-    names = [*(n for n in names if n in spec.columns), *(n for n in names if n not in spec.columns)]
     columns.check_names(names, spec, "the file")
     extracted = ", ".join(
-        f"CASE json_type(json, {_pointer(name)}) WHEN 'OBJECT' THEN '{{nested}}' WHEN 'ARRAY' THEN '[nested]' "
-        f"ELSE nullif(json_extract_string(json, {_pointer(name)}), '') END AS c{i}"
+        f"nullif(json_extract_string(json, {_pointer(name)}), '') AS c{i}, "
+        f"json_type(json, {_pointer(name)}) AS t{i}"
         for i, name in enumerate(names)
     )
-    kind = "coalesce(json_type(json) <> 'OBJECT', true) AS unreadable"
-    table = f"(SELECT {extracted}, {kind} FROM {objects})"  # noqa: S608 - quoted
-    cells = {name: text_cell(f"c{i}", kind_of(name, spec)) for i, name in enumerate(names)}
-    return _source(table, names, cells, spec, broken_row="unreadable")
+    keys = "json_keys(json)"
+    broken = f"(json IS NULL OR len({keys}) > len(list_distinct({keys})))"
+    cells: dict[str, Cell] = {}
+    for i, name in enumerate(names):
+        cell = text_cell(f"c{i}", kind_of(name, spec))
+        if name in spec.columns:
+            plain = f"t{i} NOT IN ('OBJECT', 'ARRAY')"
+            cell = Cell(
+                cell.text, cell.value, plain if cell.readable == "true" else f"({plain} AND {cell.readable})"
+            )
+        cells[name] = cell
+    added = tuple(name for name in names if name not in spec.columns)
+    return Source(
+        table=f"(SELECT row, line, {broken} AS broken, {extracted} FROM {rows})",  # noqa: S608 - quoted
+        row="row",
+        cells=_ordered(cells, added, spec),
+        added=added,
+        whole_rows=(Rule(None, "structure", "line", "broken", "one JSON object with each key once"),),
+    )
 
 
 def _pointer(name: str) -> str:
@@ -155,45 +164,62 @@ def _pointer(name: str) -> str:
     return quoted("/" + name.replace("~", "~0").replace("/", "~1"))
 
 
-def _parquet(path: Path, spec: ModelSpec, engine: Engine) -> Source:
-    reader = f"read_parquet({quoted(str(path))})"
-    found = engine.rows(f"DESCRIBE SELECT * FROM {reader}")
-    names, types = [str(row[0]) for row in found], [str(row[1]) for row in found]
+def parquet_source(path: Path, spec: ModelSpec, engine: Engine) -> Source:
+    """A Parquet file.
+
+    Raises:
+        UnusableError: A column is missing, repeated or has another type, or the file holds too much.
+    """
+    file = quoted(str(path))
+    rows, size = engine.row(
+        f"SELECT (SELECT sum(num_rows) FROM parquet_file_metadata({file})), "  # noqa: S608 - quoted
+        f"(SELECT sum(total_uncompressed_size) FROM parquet_metadata({file}))"
+    )
+    most = spec.contract.max_unpacked_mb * 1_000_000
+    if (size or 0) > most:
+        raise UnusableError(
+            "file",
+            f"the file unpacks to {size:,} bytes, at most {most:,} are taken (contract.max_unpacked_mb)",
+        )
+    names = _top_level(engine.rows(f"SELECT name, num_children FROM parquet_schema({file})"))  # noqa: S608
     columns.check_names(names, spec, "the file")
-    retyped = {
-        name: (kind, _WORDS[kind_of(name, spec)])
-        for name, kind in zip(names, types, strict=True)
-        if name in spec.columns and not _fits(kind, kind_of(name, spec))
-    }
-    columns.check_types(retyped)
+    types = [str(row[1]) for row in engine.rows(f"DESCRIBE FROM read_parquet({file})")]
+    kinds = [kind_of(name, spec) for name in names]
+    columns.check_types(
+        {
+            name: (found, CALLED[kind])
+            for name, found, kind in zip(names, types, kinds, strict=True)
+            if name in spec.columns and not fits(found, kind)
+        }
+    )
     cells = {
-        name: _typed_cell(f"c{i}", kind, kind_of(name, spec))
-        for i, (name, kind) in enumerate(zip(names, types, strict=True))
+        name: typed_cell(f"c{i}", found, kind)
+        for i, (name, found, kind) in enumerate(zip(names, types, kinds, strict=True))
     }
-    aliases = ", ".join(f"c{i}" for i in range(len(names)))
-    return _source(f"{reader} AS file({aliases})", names, cells, spec)
+    added = tuple(name for name in names if name not in spec.columns)
+    aliases = ", ".join([*(f"c{i}" for i in range(len(names))), "row"])
+    return Source(
+        table=f"read_parquet({file}, file_row_number=true) AS file({aliases})",
+        row="(row + 1)",
+        cells=_ordered(cells, added, spec),
+        added=added,
+        rows=int(rows or 0),
+    )
 
 
-def _fits(found: str, kind: str) -> bool:
-    base = found.partition("(")[0]
-    if kind == "number":
-        return base in (*_NUMBERS, "BOOLEAN")
-    if kind == "boolean":
-        return base in (*_INTEGERS, "BOOLEAN")
-    if kind == "time":
-        return base.startswith(_TIMES)
-    return base in ("VARCHAR", "ENUM", "UUID")
+def _top_level(schema: Sequence[tuple[str, int | None]]) -> list[str]:
+    """Names of the columns: the schema is a tree written from its root on, children after their parent."""
+    names: list[str] = []
+    open_children = [schema[0][1] or 0]
+    for name, children in schema[1:]:
+        while open_children[-1] == 0:
+            open_children.pop()
+        open_children[-1] -= 1
+        if len(open_children) == 1:
+            names.append(str(name))
+        open_children.append(children or 0)
+    return names
 
 
-def _typed_cell(cell: str, found: str, kind: str) -> Cell:
-    text = f"{cell}::VARCHAR"
-    if kind == "number":
-        number = f"{cell}::DOUBLE"
-        return Cell(text, number, f"isfinite({number})")
-    if kind == "boolean":
-        readable = "true" if found == "BOOLEAN" else f"({cell} IN (0, 1))"
-        return Cell(text, f"{cell}::BOOLEAN", readable)
-    if kind == "time":
-        value = f"{cell}::TIMESTAMP"
-        return Cell(text, value, f"(year({value}) BETWEEN 1700 AND 2200)")
-    return Cell(f"nullif({text}, '')", f"nullif({text}, '')")
+def _ordered(cells: Mapping[str, Cell], added: Sequence[str], spec: ModelSpec) -> dict[str, Cell]:
+    return {name: cells[name] for name in (*spec.columns, *added)}

@@ -89,6 +89,7 @@ def test_findings_come_with_counts_and_the_first_examples(tmp_path):
                 {"row": 9, "value": "xxxxxxxx"},
                 {"row": 16, "value": "x" * 15},
             ),
+            "fatal": True,
         }
     ]
 
