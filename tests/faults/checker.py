@@ -20,6 +20,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -121,6 +122,8 @@ def _settled(world: World, expected: Expectation) -> Iterator[str]:
         allowed |= {"dead"} if expected.dead else set()
         if push.verdict == "ignored":
             allowed = {"ignored"}
+        if push.verdict == "manifest":
+            allowed = {"accepted"} if _has_manifests(world, push.model) else {"ignored"}
         if state not in allowed:
             wanted = " or ".join(sorted(allowed))
             yield f"I4: {name} ended {state}, expected {wanted}: {mine[0].get('reason')}"
@@ -390,8 +393,8 @@ def _promptly(world: World, expected: Expectation) -> Iterator[str]:
 
 
 def _spending(world: World) -> Iterator[str]:
-    for model, spec in world.specs.items():
-        runs, limits = world.runs(model), spec.triggers
+    for model in world.specs:
+        runs = world.runs(model)
         for one, two in itertools.pairwise(runs):
             if one.ended is None or two.started < one.ended:
                 yield f"I7: run {two.name} began while {one.name} went on"
@@ -401,9 +404,7 @@ def _spending(world: World) -> Iterator[str]:
             for version, count in tries.items():
                 if count > MAX_ATTEMPTS:
                     yield f"I7: data version {version} was tried {count} times"
-            for month, usd in _months(world, model).items():
-                if usd > limits.max_usd_per_month + 1e-9:
-                    yield f"I7: {usd:.2f} USD in month {month}, at most {limits.max_usd_per_month:.2f}"
+            yield from _money(world, model)
 
 
 def _pace(world: World, model: str) -> Iterator[str]:
@@ -419,15 +420,19 @@ def _pace(world: World, model: str) -> Iterator[str]:
             yield f"I7: {len(day)} runs of {model} within 24 hours, at most {limits.max_per_day}"
 
 
-def _months(world: World, model: str) -> dict[int, float]:
-    """What trainings cost, from the jobs themselves."""
-    found: dict[int, float] = {}
+def _money(world: World, model: str) -> Iterator[str]:
+    """What the jobs of a calendar month did cost, and what the next one could, stays below the ceiling."""
+    most = world.specs[model].triggers.max_usd_per_month
+    spent: dict[tuple[int, int], float] = {}
     for run in world.runs(model):
+        started = datetime.fromtimestamp(run.started, UTC)
+        month = (started.year, started.month)
+        before = spent.get(month, 0.0)
+        if before + _worst(world, model) > most + 1e-3:
+            yield f"I7: run {run.name} began when {before:.2f} of {most:.2f} USD were spent"
         job = world.sagemaker.jobs.get(f"{PREFIX}-{model}-{run.name}")
         seconds = job["BillableTimeInSeconds"] if job else 0
-        month = int((run.started - 1704067200) // (30.4375 * DAY))
-        found[month] = found.get(month, 0.0) + seconds / 3600 * _price(world, model)
-    return found
+        spent[month] = before + seconds / 3600 * _price(world, model)
 
 
 def _price(world: World, model: str) -> float:
@@ -473,7 +478,27 @@ def listed(world: World, run: Execution) -> list[str]:
 
 def counting(world: World, model: str, keys: set[str]) -> frozenset[str]:
     """The keys of accepted files that are data by now: all, or those of complete deliveries."""
-    return frozenset(keys)
+    if not _has_manifests(world, model):
+        return frozenset(keys)
+    mine = [push for push in _pushes(world) if push.model == model]
+    pushed = {push.key for push in mine}
+    complete: set[str] = set()
+    for push in mine:
+        if push.verdict == "manifest":
+            folder = push.key.rpartition("/")[0]
+            files = {f"{folder}/{name}" for name in json.loads(push.content.body)["files"]}
+            complete |= files if files <= pushed else set()
+    contents = {push.content.sha256 for push in mine if push.key in complete}
+    records = [r for r in _records(world, "data#", model) if r["key"] in keys]
+    return frozenset(
+        record["key"]
+        for record in records
+        if record["key"].endswith("-seed.csv") or record["sk"].removeprefix("data#") in contents
+    )
+
+
+def _has_manifests(world: World, model: str) -> bool:
+    return model in world.specs and world.specs[model].triggers.delivery == "manifest"
 
 
 def _pushes(world: World) -> list[Push]:

@@ -123,8 +123,8 @@ def partly(block: int) -> Content:
 
 @cache
 def bad(block: int) -> Content:
-    """Every other row is bad: too many."""
-    rows = [_spoiled(row) if n % 2 else row for n, row in enumerate(_rows(block * HOURS_PER_FILE, 10))]
+    """Two rows are good, two are bad, and so on: too many."""
+    rows = [_spoiled(row) if n // 2 % 2 else row for n, row in enumerate(_rows(block * HOURS_PER_FILE, 10))]
     return Content(f"bad-{block}.csv", _text(rows), verdict=QUARANTINED)
 
 

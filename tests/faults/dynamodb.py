@@ -11,7 +11,7 @@ from tests.faults.account import Clock, RefusedError
 from tests.faults.expressions import Item, holds, invalid, updated
 
 # A page has 1 MB on AWS; here it is so short that code which reads one page only is found out.
-PAGE_ITEMS = 25
+PAGE_ITEMS = 10
 _BATCH = 100
 # The condition that nearly all queries have, read without the parser.
 _BEGINS = re.compile(r"#?pk = (:\w+) AND begins_with\(#?sk, (:\w+)\)")

@@ -7,6 +7,7 @@ was when something else in the story changes.
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -31,10 +32,11 @@ class Stretch:
 
 @dataclass(frozen=True)
 class Strike:
-    """One fault at one place: the so-and-so-manyth call that all functions together make."""
+    """One fault at one place: the so-and-so-manyth call, of all or of one operation."""
 
     call: int
     kind: str
+    operation: str = ""
 
 
 @dataclass
@@ -48,15 +50,18 @@ class Nemesis:
         strikes: Single faults at set places.
         duplicates: Share of messages that come more than once.
         most_copies: How often at most.
+        redelivers: Share of receives after which a message is handed out again while it is worked on.
         delay_seconds: How late a message may be.
         lost: Share of S3's events that nobody ever gets.
         lost_endings: Share of the events of ended executions that nobody ever gets.
         failing: Share of executions that fail.
+        hopeless: Share of data versions on which every training fails, also when all else is calm.
         refusing: Share of the others whose model is refused.
         begin: When the world began.
         calm: Nothing goes wrong any more.
         struck: All that went wrong with calls.
         calls: How many calls there were.
+        counts: How many of each operation.
     """
 
     seed: int = 0
@@ -65,22 +70,27 @@ class Nemesis:
     strikes: Sequence[Strike] = ()
     duplicates: float = 0.0
     most_copies: int = 2
+    redelivers: float = 0.0
     delay_seconds: float = 0.0
     lost: float = 0.0
     lost_endings: float = 0.0
     failing: float = 0.0
+    hopeless: float = 0.0
     refusing: float = 0.3
     begin: float = 0.0
     calm: bool = False
     struck: list[str] = field(default_factory=list)
     calls: int = 0
+    counts: Counter[str] = field(default_factory=Counter)
 
     def of(self, call: Call, attempt: int, now: float) -> str:
         """The fate of one attempt of a call."""
         if attempt == 1:
             self.calls += 1
+            self.counts[call.operation] += 1
             for strike in self.strikes:
-                if strike.call == self.calls:
+                count = self.counts[strike.operation] if strike.operation else self.calls
+                if strike.call == count and strike.operation in ("", call.operation):
                     return self._note(strike.kind, call)
         if self.calm:
             return ""
@@ -113,8 +123,10 @@ class Nemesis:
         """Whether nobody ever gets an event."""
         return not self.calm and self.chance(rate, "lost", what)
 
-    def ending(self, run: str) -> str:
+    def ending(self, run: str, data_version: str) -> str:
         """How an execution ends."""
+        if self.chance(self.hopeless, "hopeless", data_version):
+            return FAIL
         if not self.calm and self.chance(self.failing, "fails", run):
             return FAIL
         return REFUSE if self.chance(self.refusing, "refuses", run) else PROMOTE

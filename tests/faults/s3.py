@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -50,7 +51,7 @@ class S3:
         self.uploads: dict[str, tuple[str, str, dict[int, bytes]]] = {}
         self.written: Callable[[str, Version, str], None] = lambda bucket, version, reason: None
         self.log: list[tuple[float, str, str, str, str]] = []
-        self._count = 0
+        self._counts: Counter[str] = Counter()
 
     def perform(self, operation: str, params: Mapping[str, Any]) -> dict[str, Any]:
         """Carry out a call."""
@@ -87,7 +88,7 @@ class S3:
 
     def put(self, bucket: str, key: str, body: bytes, reason: str = "PutObject", **more: Any) -> Version:
         """Write an object."""
-        version = Version(key, self._new_id(), body, self._clock.now, **more)
+        version = Version(key, self._new_id(key), body, self._clock.now, **more)
         self._bucket(bucket).setdefault(key, []).append(version)
         self.log.append((self._clock.now, "put", bucket, key, version.version_id))
         self.written(bucket, version, reason)
@@ -97,7 +98,7 @@ class S3:
         """Put a delete marker on the key, or remove one version for good."""
         versions = self._bucket(bucket).get(key, [])
         if version_id is None:
-            marker = Version(key, self._new_id(), b"", self._clock.now, marker=True)
+            marker = Version(key, self._new_id(key), b"", self._clock.now, marker=True)
             self._bucket(bucket).setdefault(key, []).append(marker)
             self.log.append((self._clock.now, "mark", bucket, key, marker.version_id))
             return marker.version_id
@@ -110,9 +111,10 @@ class S3:
             self._bucket(bucket).pop(key, None)
         return version_id
 
-    def _new_id(self) -> str:
-        self._count += 1
-        return hashlib.sha256(f"version {self._count}".encode()).hexdigest()[:32]
+    def _new_id(self, key: str) -> str:
+        """The same for the same write in another story, so that their ends can be compared."""
+        self._counts[key] += 1
+        return hashlib.sha256(f"{key} version {self._counts[key]}".encode()).hexdigest()[:32]
 
     def _bucket(self, name: str) -> dict[str, list[Version]]:
         if name not in self.buckets:
@@ -288,7 +290,7 @@ class S3:
         return answer
 
     def _CreateMultipartUpload(self, params: Mapping[str, Any]) -> dict[str, Any]:  # noqa: N802
-        upload = self._new_id()
+        upload = self._new_id(f"upload of {params['Key']}")
         self.uploads[upload] = (params["Bucket"], params["Key"], {})
         return {"UploadId": upload}
 

@@ -63,7 +63,7 @@ def remembered(check: Callable[..., Any]) -> Callable[..., Any]:
         forgotten: Sequence[Any] = (),
     ) -> Any:
         digest = hashlib.sha256(path.read_bytes()).hexdigest()
-        key = (digest, name.rpartition(".")[2], spec.contract_version, repr(forgotten))
+        key = (check, digest, name.rpartition(".")[2], spec.contract_version, repr(forgotten))
         if key not in _checked:
             report = check(
                 path,
@@ -82,6 +82,12 @@ def remembered(check: Callable[..., Any]) -> Callable[..., Any]:
         return report
 
     return check_file
+
+
+def in_memory() -> str | None:
+    """A folder for temporary files that is no disk, where there is one."""
+    memory = Path("/dev/shm")
+    return str(memory) if memory.is_dir() else None
 
 
 def parse(data: Any, source: str = "model spec") -> ModelSpec:

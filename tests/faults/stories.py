@@ -39,12 +39,13 @@ BEGINS, LENGTHS = (0.0, 30.0, 300.0, 1200.0), (60.0, 300.0, 3600.0)
 STRETCHES = ((OUTAGE, 1.0), (THROTTLE, 1.0), (THROTTLE, 0.3), (LOSE, 0.3))
 INTERLEAVES, DUPLICATES, COPIES = (0.0, 0.1, 0.5), (0.0, 0.2, 0.6), (2, 5, 50)
 DELAYS, LOST = (0.0, 60.0, 4000.0), (0.0, 0.0, 0.2)
+FAILING = (0.0, 0.0, 0.4)
 WINDOWS = ("all", "all", "all", "40 rows", "3 days")
 TRIGGERS: tuple[tuple[tuple[str, Any], ...], ...] = (
     (),
     (("max_per_day", 2),),
     (("cooldown_seconds", 7200),),
-    (("max_usd_per_month", 0.3), ("usd_per_hour", 0.25)),
+    (("max_usd_per_month", 6.0), ("usd_per_hour", 5.0)),
     (("quiet_seconds", 0), ("cooldown_seconds", 0)),
 )
 
@@ -86,10 +87,12 @@ class Story:
     strikes: tuple[Strike, ...] = ()
     duplicates: float = 0.0
     most_copies: int = 2
+    redelivers: float = 0.0
     delay_seconds: float = 0.0
     lost: float = 0.0
     lost_endings: float = 0.0
     failing: float = 0.0
+    hopeless: float = 0.0
     triggers: tuple[tuple[str, Any], ...] = ()
     window: str = "all"
 
@@ -103,7 +106,7 @@ class Story:
     @property
     def is_plain(self) -> bool:
         """Whether nothing is late, lost or broken."""
-        return not (self.crashes or self.delay_seconds or self.lost or self.failing)
+        return not (self.crashes or self.delay_seconds or self.lost or self.failing or self.hopeless)
 
     def nemesis(self) -> Nemesis:
         """What goes wrong."""
@@ -114,10 +117,12 @@ class Story:
             strikes=self.strikes,
             duplicates=self.duplicates,
             most_copies=self.most_copies,
+            redelivers=self.redelivers,
             delay_seconds=self.delay_seconds,
             lost=self.lost,
             lost_endings=self.lost_endings,
             failing=self.failing,
+            hopeless=self.hopeless,
         )
 
 
@@ -239,6 +244,8 @@ def tell(seed: int) -> Story:
         Step(source.choice(STEPS), source.randint(0, 95), source.choice(WAITS), source.random() < 0.25)
         for _ in range(source.randint(1, 14))
     )
+    if source.random() < 0.2:
+        return Story(told, seed, interleave=source.choice(INTERLEAVES), triggers=source.choice(TRIGGERS))
     kinds = source.sample(KINDS, source.randint(0, 3))
     begin = source.choice(BEGINS)
     length, how = source.choice(LENGTHS), source.choice(STRETCHES)
@@ -250,10 +257,12 @@ def tell(seed: int) -> Story:
         stretches=(Stretch(begin, begin + length, *how),) if source.random() < 0.3 else (),
         duplicates=source.choice(DUPLICATES),
         most_copies=source.choice(COPIES),
+        redelivers=source.choice(DUPLICATES),
         delay_seconds=source.choice(DELAYS),
         lost=source.choice(LOST),
         lost_endings=source.choice((0.0, 0.3)),
-        failing=source.choice((0.0, 0.3)),
+        failing=source.choice(FAILING),
+        hopeless=source.choice(FAILING),
         triggers=source.choice(TRIGGERS),
         window=source.choice(WINDOWS),
     )
@@ -304,10 +313,12 @@ def tellable(**fixed: Any) -> st.SearchStrategy[Story]:
         "stretches": stretches(),
         "duplicates": st.sampled_from(DUPLICATES),
         "most_copies": st.sampled_from(COPIES),
+        "redelivers": st.sampled_from(DUPLICATES),
         "delay_seconds": st.sampled_from(DELAYS),
         "lost": st.sampled_from(LOST),
         "lost_endings": st.sampled_from([0.0, 0.3]),
-        "failing": st.sampled_from([0.0, 0.3]),
+        "failing": st.sampled_from(FAILING),
+        "hopeless": st.sampled_from(FAILING),
         "triggers": st.sampled_from(TRIGGERS),
         "window": st.sampled_from(WINDOWS),
     }

@@ -14,6 +14,7 @@ import logging
 import os
 import random
 import sys
+import tempfile
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -43,7 +44,7 @@ BEGIN = datetime(2024, 9, 10, 12, 0, 0, tzinfo=UTC).timestamp()
 SWEEP_SECONDS = 300.0
 HOUR, DAY = 3600.0, 86400.0
 CLIENTS = ("s3", "dynamodb", "sqs", "sns", "stepfunctions", "sagemaker")
-QUIET_SWEEPS = 5
+QUIET_SWEEPS = 2
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,7 @@ class Function:
 
 
 FUNCTIONS = (
-    Function("intake", "training.intake.handler", 900.0, 10, 3),
+    Function("intake", "training.intake.handler", 900.0, 10, 5),
     Function("dispatch", "training.dispatch.handler", 120.0, 2, 5),
 )
 
@@ -209,6 +210,7 @@ class World:
         self._patches += [
             mock.patch.object(check, "check_file", shortcuts.remembered(check.check_file)),
             mock.patch("training.outputs.parse", shortcuts.parse),
+            mock.patch.object(tempfile, "tempdir", shortcuts.in_memory()),
         ]
         self._patches += [
             mock.patch.object(module, "ThreadPoolExecutor", shortcuts.InlinePool)
@@ -339,7 +341,7 @@ class World:
             # Messages may sleep for hours until they are handed out again.
             coming = [m.visible_at for q in self._live() for m in q.messages]
             coming += [at for at, _, _, action in self._timers if action != self._sweep]
-            coming += self._held_until()
+            coming += self._held_until() + self._turns()
             changed = before != self._pulse() or bool(self.running)
             quiet = 0 if changed else quiet + 1
             if quiet >= QUIET_SWEEPS and coming:
@@ -370,6 +372,17 @@ class World:
             if until is not None and float(until) > self.clock.now:
                 found.append(float(until))
         return found
+
+    def _turns(self) -> list[float]:
+        """When sweeps tell of what is overlooked: at ages that double."""
+        found = []
+        for push in self.facts.pushes:
+            item = self.dynamodb.tables[LEDGER].get((push.model, f"object#{push.key}#{push.version_id}"))
+            unsettled = item is None or item["state"]["S"] == "claimed"
+            if unsettled and self.s3.version(DATA, push.key, push.version_id):
+                turns = (push.at + 900.0 * 2**k + 1.0 for k in range(8))
+                found += [next((turn for turn in turns if turn > self.clock.now), self.clock.now)]
+        return [turn for turn in found if turn > self.clock.now]
 
     def _pulse(self) -> tuple[int, ...]:
         """Changes whenever something was done that a sweep alone does not do."""
@@ -440,6 +453,11 @@ class World:
         most = min(function.batch, len(ready))
         taken = ready[: most if self.nemesis.calm else self.random.randint(1, most)]
         messages = [message for message in taken if queue.receive(message, self.clock.now)]
+        for message in messages:
+            if not self.nemesis.calm and self.nemesis.chance(
+                self.nemesis.redelivers, "redelivers", message.message_id, message.receives
+            ):
+                message.visible_at = self.clock.now + self.random.uniform(0.0, 2.0)
         if not messages:
             return
         event = {"Records": [queue.record(message) for message in messages]}
@@ -587,7 +605,7 @@ class World:
 
     def _end(self, execution: Execution) -> None:
         """A training ends, and what follows from it."""
-        run, ending = execution.input, self.nemesis.ending(execution.name)
+        run, ending = execution.input, self.nemesis.ending(execution.name, execution.input["data_version"])
         model = run["model"]
         job = f"{PREFIX}-{model}-{run['run_id']}"
         execution.ended = self.clock.now
