@@ -67,9 +67,10 @@ class Operator:
         )
         return session.client(service)
 
-    def configure(self, **changes: Any) -> None:
-        """Write the stack file: that of the sandbox with these keys of ours changed."""
+    def configure(self, flights: dict[str, Any] | None = None, **changes: Any) -> None:
+        """Write the stack file: that of the sandbox with these keys of ours, and of the spec, changed."""
         document = yaml.safe_load((ROOT / "Pulumi.sandbox.yaml").read_text(encoding="utf-8"))
+        document["config"]["upkeep:overrides"]["flights"] |= flights or {}
         document["config"] |= {f"upkeep:{key}": value for key, value in changes.items()}
         STACK_FILE.write_text(yaml.safe_dump(document), encoding="utf-8")
 

@@ -245,11 +245,7 @@ def test_logs_show_what_the_training_printed(operator: Operator):
 
 
 def test_a_changed_threshold_updates_one_alarm_and_nothing_else(operator: Operator):
-    operator.configure(
-        overrides={
-            "flights": {"serving": {"instance_count": 1}, "monitoring": {"max_latency_milliseconds": 750}}
-        }
-    )
+    operator.configure(flights={"monitoring": {"max_latency_milliseconds": 750}})
     preview = operator.upkeep("preview").stdout
     assert "threshold: 1000000 → 750000" in preview  # ModelLatency is in microseconds
     assert preview.count("aws:cloudwatch:MetricAlarm") == 1
@@ -262,9 +258,7 @@ def test_a_changed_threshold_updates_one_alarm_and_nothing_else(operator: Operat
 
 
 def test_a_spec_with_errors_is_refused_by_the_preview_with_all_of_them(operator: Operator):
-    operator.configure(
-        overrides={"flights": {"task": "ranking", "gate": {"metric": "auc", "minimum": "high"}}}
-    )
+    operator.configure(flights={"task": "ranking", "gate": {"metric": "auc", "minimum": "high"}})
     refused = operator.upkeep("preview", expect=1)
     said = refused.stdout + refused.stderr
     assert "task: found 'ranking', expected one of binary, multiclass, regression" in said
