@@ -217,7 +217,7 @@ class _Check:
                 plan, spec, counts, first, self.unreadable, self.repeated, fatal=fatal
             )
             self.known["sample"] = badrows.sample(plan, engine, self.unreadable, repeated=bool(self.repeated))
-        self.findings += verdict.whole_findings(spec, counts, good, self.now, told=bool(self.findings))
+        self.findings += verdict.whole_findings(spec, counts, good, self.now, told=not self.ok)
 
 
 def _rows_about(form: Format, size: int) -> int:

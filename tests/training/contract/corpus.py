@@ -274,6 +274,9 @@ def corpus() -> dict[str, File]:
         ),
         "too few rows": refused(plain, "rows", "contract.min_rows", min_rows=31),
         "too many rows": refused(plain, "rows", "contract.max_rows", max_rows=29),
+        "nothing but bad rows, however many are let through": refused(
+            cell(1, 3, "much", GOOD[:1]), "rows", "0 good rows", max_bad_share=1.0
+        ),
         "too old": refused(plain, "age", "contract.max_age_days", max_age_days=30),
         # archives
         "gzip": accepted(packed),
