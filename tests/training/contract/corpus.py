@@ -177,6 +177,9 @@ def corpus() -> dict[str, File]:
             "late,note,heavy,size,place,kind,at\n1,hello,1,,,a,2024-01-01\n0,,0,,,b,2024-01-02\n", 2
         ),
         "line ends mixed": accepted(plain + text(GOOD).partition("\n")[2].replace("\n", "\r\n"), 60),
+        "header twice, line ends mixed": refused(
+            plain + plain.replace("\n", "\r\n"), "type", "column at: row 31: found 'at'"
+        ),
         "spaces, no separator known": refused(plain.replace(",", "~"), "columns", "missing column"),
         # the file as a whole
         "empty": refused("", "file", "the file is empty (0 bytes)"),
@@ -239,6 +242,7 @@ def corpus() -> dict[str, File]:
         "underscore": refused(cell(7, 3, "1_0"), "type", "found '1_0'"),
         "hexadecimal": refused(cell(7, 3, "0x10"), "type", "found '0x10'"),
         "decimal comma": refused(cell(7, 3, "1,5").replace("1,5", '"1,5"'), "type", "found '1,5'"),
+        "a number no computer holds": refused(cell(9, 3, "1e999"), "type", "found '1e999'"),
         "1e400": refused(cell(7, 3, "1e400"), "type", "found '1e400'"),
         "number out of range": refused(
             cell(9, 3, "100.5"), "range", "row 9: found '100.5', expected a number"
@@ -284,6 +288,7 @@ def corpus() -> dict[str, File]:
         "gzip of nothing": refused(gzip.compress(b""), "file", "gzip archive"),
         "gzip in gzip": refused(gzip.compress(packed), "file", "another archive inside"),
         "gzip cut short": refused(packed[: len(packed) // 2], "file", "gzip archive is damaged"),
+        "gzip without its last byte": refused(packed[:-1], "file", "gzip archive is damaged"),
         "gzip with a wrong sum": refused(packed[:-8] + b"\0" * 8, "file", "gzip archive is damaged"),
         "gzip header and no more": refused(packed[:12], "file", "gzip archive is damaged"),
         "gzip with a tail": refused(packed + b"tail", "file", "gzip archive is damaged"),
@@ -350,6 +355,9 @@ def corpus() -> dict[str, File]:
         ),
         "JSON lines, a column missing": refused(
             json_lines().replace('"size"', '"Size"'), "columns", "missing column size"
+        ),
+        "JSON lines, one column only": refused(
+            '{"kind": "a"}', "columns", "missing column at, place, size, heavy, late"
         ),
         "JSON array": refused(json.dumps([json.loads(one) for one in objects()]), "file", "JSON array"),
         "JSON array over lines": refused(

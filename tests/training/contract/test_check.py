@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.load import load, seed_file
-from tests.training.broken import BROKEN, GOOD
+from tests.training.contract.corpus import GOOD
 from tests.training.examples import HEADER, declare, lines, text
 from training import reading
 from training.contract.check import check_file
@@ -24,16 +24,6 @@ def _check(folder, content, spec=SPEC, **options):
 def accepted(folder):
     (folder / "accepted").mkdir(exist_ok=True)
     return folder / "accepted" / "data.parquet"
-
-
-@pytest.mark.parametrize("name", BROKEN)
-def test_a_broken_file_is_refused_with_its_reason(tmp_path, name):
-    content, rule, words = BROKEN[name]
-    report = _check(tmp_path, content)
-    assert not report.ok
-    assert words in report.reason
-    assert rule in [f.rule for f in report.findings]
-    assert [p.name for p in tmp_path.iterdir()] == ["data.csv"]  # nothing of DuckDB is left behind
 
 
 @pytest.mark.parametrize(

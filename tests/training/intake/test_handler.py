@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from tests.training.broken import BROKEN
+from tests.training.contract.corpus import corpus
 from tests.training.examples import declare, lines, text
 from tests.training.intake.messages import CONTEXT, Wakes, deliver, message, push
 from tests.training.lambdas import ACCOUNT, ARTIFACTS, DATA, PREFIX, emitted
@@ -193,8 +193,7 @@ def test_an_object_that_is_restored_is_taken_after_all(stack):
 
 @pytest.mark.parametrize("name", ["empty", "column missing", "text for a number", "one label only"])
 def test_a_bad_file_is_quarantined_with_a_reason_for_programs(stack, name):
-    content, *_ = BROKEN[name]
-    content = content if isinstance(content, bytes) else content.encode()
+    content = corpus()[name].content
     version, failed = push(stack.store, "incoming/toy/bad.csv", content)
     assert failed == []
     sha256 = hashlib.sha256(content).hexdigest()
