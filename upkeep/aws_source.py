@@ -108,10 +108,17 @@ class AwsSource:
         return serving.read_serving(self.context, self.model)
 
     def answers(self, run: Run) -> bool:
-        """See `follow.Source`."""
+        """See `follow.Source`.
+
+        A row the endpoint refuses says nothing about who answers: it is not sent again, and what is described
+        counts.
+        """
         if self.sample is None:
             return True
         answer = ask(self.context, self.model, self.sample)
+        if 400 <= answer.status < 500:
+            self.sample = None
+            return True
         return answer.ok and answer.run == run.id
 
     def _described(self, record: RunRecord) -> Run | None:

@@ -375,7 +375,7 @@ def _step_run(source: Source, progress: Progress) -> Progress:
         return progress
     if run.status == "SUCCEEDED":
         run = run.judged(source.decision(run))
-    return replace(progress, run=run, steps=tuple(source.steps(run)))
+    return replace(progress, run=run, steps=() if progress.repeated else tuple(source.steps(run)))
 
 
 def _step_release(source: Source, progress: Progress, package: Package, run: Run) -> Progress:

@@ -21,10 +21,9 @@ from training.contract.check import check_file
 from training.contract.engine import Engine
 from training.contract.forgetting import ForgettingError, Forgotten
 from training.contract.quoting import identifier, quoted
+from training.contract.writing import write_rows
 from upkeep.errors import UpkeepError
 
-# As the intake writes accepted objects, so that the same rows are the same bytes.
-_ROW_GROUP = 122_880
 _ANY_UNIT = 1e12
 _CHUNK_BYTES = 1 << 20
 _OVERLAP_BYTES = 4096
@@ -139,15 +138,11 @@ def count(path: Path, wanted: Wanted) -> Found:
 
 
 def remove(path: Path, wanted: Wanted, target: Path) -> None:
-    """Write an accepted object again, in its order, without the rows that are meant."""
+    """Write an accepted object again without the rows that are meant: the bytes the intake would write."""
     with Engine(path) as engine:
         condition = _condition(_types(path, engine), wanted)
-        # From Parquet's statistics DuckDB would conclude that nothing is missing, and write another type.
-        engine.run("SET disabled_optimizers = 'statistics_propagation'")
-        engine.run(
-            f"COPY (SELECT * FROM {_table(path)} WHERE NOT ({condition})) "  # noqa: S608 - quoted
-            f"TO {quoted(str(target))} (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE {_ROW_GROUP})"
-        )
+        kept = f"SELECT * FROM {_table(path)} WHERE NOT ({condition})"  # noqa: S608 - quoted
+        write_rows(engine, kept, target)
 
 
 def count_raw(path: Path, wanted: Wanted, name: str) -> int | None:
@@ -162,18 +157,16 @@ def rewrite_raw(path: Path, wanted: Wanted, target: Path) -> Found:
     """Write a file that was pushed, or the seed, as an accepted object without the rows that are meant.
 
     Raises:
-        UpkeepError: What is left cannot be accepted.
+        UpkeepError: It cannot be read by the contract that is deployed.
     """
-    report = check_file(
-        path, lenient(wanted.spec), name=path.name, accept_to=target, forgotten=[wanted.request()]
-    )
+    whole = target.with_name(f"{target.name}.whole")
+    report = check_file(path, lenient(wanted.spec), name=path.name, accept_to=whole)
     if not report.ok:
-        raise UpkeepError(
-            f"{path.name}: without the rows to be forgotten it is not data any more: {report.reason}."
-        )
-    return Found(
-        rows=report.rows + report.forgotten, matching=report.forgotten, first=report.first, last=report.last
-    )
+        raise UpkeepError(f"{path.name}: cannot be read by the contract that is deployed: {report.reason}.")
+    # In two steps: what is left need not be data that a model could be fitted on by itself.
+    found = count(whole, wanted)
+    remove(whole, wanted, target)
+    return found
 
 
 def lenient(spec: ModelSpec) -> ModelSpec:

@@ -44,11 +44,11 @@ def rows(progress: Progress, now: datetime) -> list[Row]:
     shown = [_file_row(upload) for upload in progress.uploads]
     if progress.hold is not None and progress.run is None:
         shown.append(Row(f"The retraining is {progress.hold.words()}", "refused", progress.hold.reason))
-    if progress.run is not None:
+    if progress.run is not None and not progress.repeated:
         about = f"Retraining {progress.run.short}"
         shown.append(Row(about, detail=_run_rows(progress.run)))
         shown += [_step_row(step, now) for step in progress.steps if _worth_showing(step, now)]
-    if progress.release is not None and progress.package is not None:
+    if progress.release is not None and progress.package is not None and not progress.repeated:
         shown.append(Row(f"Release of version {progress.package.version}"))
         shown += [_step_row(step, now) for step in progress.release_steps if _worth_showing(step, now)]
     return shown

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from training.ledger import records
-from training.ledger.records import DataRecord, ObjectRecord
+from training.ledger.records import DataRecord, ObjectRecord, QuarantineRecord
 from upkeep import dead_letters, lineage
 from upkeep.dead_letters import INCOMING, Subject
 from upkeep.errors import UpkeepError
@@ -38,6 +38,7 @@ class Fate:
         dropped: Bad rows that were left out.
         now_at: Keys where its content lies now.
         quarantine_id: Of its entry in the quarantine.
+        quarantine_state: Of that entry now: open, released, discarded, or accepted since.
         delivery: The folder it belongs to.
         trained: The runs that were trained on it.
     """
@@ -53,6 +54,7 @@ class Fate:
     forgotten: int = 0
     now_at: tuple[str, ...] = ()
     quarantine_id: str = ""
+    quarantine_state: str = ""
     delivery: str = ""
     trained: tuple[Trained, ...] = field(default=())
 
@@ -70,6 +72,7 @@ class Fate:
             "forgotten": self.forgotten,
             "lies_at": list(self.now_at),
             "quarantine_id": self.quarantine_id or None,
+            "quarantine_state": self.quarantine_state or None,
             "delivery": self.delivery or None,
             "runs": [run.to_json() for run in self.trained],
         }
@@ -167,6 +170,8 @@ def _fate(context: Clients, ledger: OperatorLedger, record: ObjectRecord) -> Fat
         keys = {key for key in (record.target, content.key if content else None) if key}
         every = lineage.ancestors(ledger, record.model, keys)
         trained = lineage.trained_on(context, ledger, context.outputs.models[record.model], every)
+    entry = _entry(ledger, record)
+    gone = entry is not None and entry.state == records.DISCARDED
     state = IN_WORK if record.state == records.CLAIMED else record.state
     since = datetime.fromtimestamp(record.claimed_until, UTC) if record.state == records.CLAIMED else None
     return Fate(
@@ -179,11 +184,20 @@ def _fate(context: Clients, ledger: OperatorLedger, record: ObjectRecord) -> Fat
         rows=content.rows if became and content else record.rows,
         dropped=record.dropped,
         forgotten=content.forgotten if became and content else 0,
-        now_at=tuple(_places(record, content if became else None)),
+        now_at=() if gone else tuple(_places(record, content if became else None)),
         quarantine_id=record.quarantine_id or "",
+        quarantine_state=entry.state if entry else "",
         delivery=record.delivery,
         trained=tuple(trained),
     )
+
+
+def _entry(ledger: OperatorLedger, record: ObjectRecord) -> QuarantineRecord | None:
+    """A refused file's entry; that of a file for a model that is not deployed is kept apart."""
+    if not record.quarantine_id:
+        return None
+    found = ledger.quarantine_entry(record.model, record.quarantine_id)
+    return found or ledger.quarantine_entry(records.NO_MODEL, record.quarantine_id)
 
 
 def _places(record: ObjectRecord, content: DataRecord | None) -> Iterable[str]:

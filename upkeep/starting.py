@@ -14,7 +14,7 @@ from upkeep import versions
 from upkeep.ledger import OperatorLedger
 from upkeep.runs import Clients
 
-STARTED, UNCHANGED, NO_DATA = "asked for", "unchanged", "no data"
+STARTED, UNDER_WAY, UNCHANGED, NO_DATA = "asked for", "under way", "unchanged", "no data"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,7 +22,8 @@ class Wish:
     """What became of a wish for a run.
 
     Attributes:
-        outcome: `asked for`; `unchanged` when the newest data was trained on; `no data` when there is none.
+        outcome: `asked for`; `under way` when a run on the newest data is going on; `unchanged` when it was
+            trained on; `no data` when there is none.
         data_version: The newest one.
         files: Its files.
         rows: Its rows.
@@ -79,13 +80,15 @@ def wake(context: Clients, model: str, why: str) -> None:
 def _look(context: Clients, ledger: OperatorLedger, spec: ModelSpec, *, force: bool) -> Wish:
     newest = versions.next_version(context, ledger, spec)
     records = ledger.runs(spec.name)
+    going_on = next((r for r in records if r.state in policy.UNDER_WAY), None)
+    on_it = going_on is not None and going_on.data_version == newest.id
     return Wish(
-        outcome=_outcome(newest, records, force=force),
+        outcome=UNDER_WAY if on_it else _outcome(newest, records, force=force),
         data_version=newest.id,
         files=len(newest.records),
         rows=newest.rows,
         before=next((r for r in records if r.state == SUCCEEDED and r.data_version == newest.id), None),
-        under_way=next((r for r in records if r.state in policy.UNDER_WAY), None),
+        under_way=going_on,
     )
 
 

@@ -5,7 +5,9 @@ import pytest
 from tests.upkeep.fakes import SECOND, START
 from tests.upkeep.stand import execution, flights
 from training.ledger.records import FAILED, RUNNING, STARTING
+from upkeep import aws_source
 from upkeep.aws_source import AwsSource, hold_of
+from upkeep.serving import Answer
 
 
 @pytest.fixture
@@ -112,6 +114,28 @@ def test_a_hold_without_an_end_ends_by_a_person():
     assert (
         hold_of({"rule": "a", "reason": "r", "until": (START + SECOND).timestamp()}).until == START + SECOND
     )
+
+
+@pytest.mark.parametrize(
+    ("status", "run", "answers"),
+    [(200, "one", True), (200, "zero", False), (400, "", True), (500, "", False)],
+)
+def test_a_row_that_is_refused_says_nothing_and_is_not_sent_again(
+    stand, source, key, monkeypatch, status, run, answers
+):
+    ran(stand, "one")
+    found = source.run_with([key], new_only=True)
+    source.sample = {"carrier": "UA"}
+    asked = []
+
+    def ask(*_given):
+        asked.append(1)
+        return Answer(status=status, body=b"", content_type="application/json", run=run)
+
+    monkeypatch.setattr(aws_source, "ask", ask)
+    assert source.answers(found) is answers
+    source.answers(found)
+    assert len(asked) == (1 if status == 400 else 2)
 
 
 def test_a_pushed_version_is_looked_up_in_the_ledger(stand, source, tmp_path):

@@ -283,6 +283,19 @@ def test_the_seed_becomes_an_object_without_the_rows_and_its_file_stays(seeded):
     assert result.to_json()["served_models"] == [0]
 
 
+def test_a_seed_without_any_row_left_is_no_data_any_more(seeded):
+    seeded.put(SEED_KEY, ANNA)
+    done(seeded)
+    (record,) = seeded.ledger.data("flights")
+    assert (record.state, record.key) == (FORGOTTEN, "")
+
+
+def test_what_is_left_of_a_seed_may_have_one_label_only(seeded):
+    seeded.put(SEED_KEY, ANNA + "2013-01-02T00:00:00,AA,1000,true,1,bert\n")
+    done(seeded)
+    assert seeded.ledger.data("flights")[0].rows == 1
+
+
 def test_the_seed_is_warned_of_again_when_the_command_is_repeated(seeded):
     done(seeded)
     assert request(seeded).look().seed

@@ -5,7 +5,7 @@ import pytest
 from tests.training.lambdas import DATA
 from tests.upkeep.stand import flights
 from training.ledger.records import ObjectRecord
-from upkeep import objects
+from upkeep import objects, quarantine
 from upkeep.errors import UpkeepError
 from upkeep.forget import Forgetting
 
@@ -49,8 +49,16 @@ def test_a_quarantined_file_says_why_and_where_its_entry_is(stand):
     stand.arrive("a.csv", "a;b\n1;2\n")
     (fate,) = found(stand)
     (entry,) = stand.ledger.quarantine_entries("flights")
-    assert (fate.quarantine_id, fate.now_at) == (entry.id, (entry.key,))
+    assert (fate.quarantine_id, fate.quarantine_state, fate.now_at) == (entry.id, "open", (entry.key,))
     assert "missing column" in fate.reason
+
+
+def test_a_discarded_file_lies_nowhere_any_more(stand):
+    stand.arrive("a.csv", "a;b\n1;2\n")
+    (entry,) = stand.ledger.quarantine_entries("flights")
+    quarantine.discard(stand.context, stand.ledger, entry, "me")
+    (fate,) = found(stand)
+    assert (fate.quarantine_state, fate.now_at) == ("discarded", ())
 
 
 def test_dropped_rows_have_their_place_too(stand):
@@ -140,6 +148,7 @@ def test_a_file_without_a_model_is_known_too(stand):
     version = stand.put("incoming/loose.csv", "a\n1\n")
     stand.take_in("incoming/loose.csv", version)
     assert states(stand, "incoming/loose.csv") == ["quarantined"]
+    assert found(stand, "incoming/loose.csv")[0].quarantine_state == "open"
     assert states(stand, "loose.csv") == ["quarantined"]
 
 

@@ -112,4 +112,11 @@ def test_a_run_that_is_going_on_is_named(stand, two):
     stand.ledger.record_run(replace(two[1], run_id="now", state="running", data_version="x"))
     stand.arrive("c.csv", flights(4, 3))
     wish = starting.ask(stand.context, stand.ledger, stand.spec, "me", force=True)
-    assert wish.under_way.run_id == "now"
+    assert (wish.outcome, wish.under_way.run_id) == ("asked for", "now")
+
+
+def test_a_run_that_is_going_on_with_this_very_data_is_enough(stand, two):
+    stand.arrive("c.csv", flights(4, 3))
+    coming = versions.next_version(stand.context, stand.ledger, stand.spec).id
+    stand.ledger.record_run(replace(two[1], run_id="now", state="running", data_version=coming))
+    assert asked(stand, force=True) == ("under way", [])

@@ -123,7 +123,7 @@ def forget_rows(
         else:
             show_plan(plan, out)
         raise typer.Exit(plan.exit_code)
-    if not as_json:
+    if not (as_json or yes):
         show_plan(plan, out)
     consent(f"Take these rows out of the data of {target.name}, for good?", yes=yes, as_json=as_json)
     result = work.carry_out(actor(there), discard_quarantined=discard_quarantined)

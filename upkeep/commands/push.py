@@ -84,7 +84,7 @@ def push(
         name=delivery,
     )
     paths = [upload.path for upload in planned.uploads]
-    # Also without the check of the command: a row of a bad file would be refused by every version.
+    # Also without the check of the command: a bad row would be refused by every version.
     checks = checking.checked(paths, spec) if wait or not no_check else []
     refused = [one for one in checks if not one.ok]
     if refused and not no_check:
@@ -93,8 +93,8 @@ def push(
     for one in checks:
         if one.losses:
             out.print(Text(f"{one.path}: {one.losses}: {one.reason}", style=render.WARN))
-    sound = [path for path in paths if path not in {item.path for item in refused}]
-    source = source_for(there, target, spec, ledger, rows.first_row(sound[0], spec) if sound else None)
+    sound = next((one.path for one in checks if one.ok and not one.report.dropped), None)
+    source = source_for(there, target, spec, ledger, rows.first_row(sound, spec) if sound else None)
     sent = send_all(there, planned, out)
     if not wait:
         _show_pushed(there, target, planned, sent, out, as_json=as_json)

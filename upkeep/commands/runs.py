@@ -122,7 +122,9 @@ def start_run(
     out = render.console(sys.stderr if as_json else None)
     source = source_for(there, target, spec, ledger, None)
     wish = starting.ask(there, ledger, spec, actor(there), force=force)
-    if wish.outcome == starting.STARTED and wait:
+    if wish.under_way is not None and wish.outcome == starting.UNDER_WAY:
+        source.earlier -= {wish.under_way.run_id}
+    if wish.outcome in (starting.STARTED, starting.UNDER_WAY) and wait:
         raise typer.Exit(followed(there, source, [], out, timeout_seconds=timeout, as_json=as_json))
     hold = source.held() if wish.outcome == starting.STARTED and not force else None
     if as_json:
@@ -141,6 +143,10 @@ def show_wish(wish: Wish, model: str, hold: Hold | None, out: Console, *, force:
     if wish.outcome == starting.UNCHANGED:
         by = f" by run {wish.before.run_id[:8]}" if wish.before else ""
         out.print(f"Unchanged: {data} was trained on{by}; `upkeep runs show` has its decision.")
+        return
+    if wish.outcome == starting.UNDER_WAY and wish.under_way is not None:
+        run = wish.under_way.run_id[:8]
+        out.print(f"Run {run} on {data} is under way; `upkeep runs start --wait` follows it.")
         return
     out.print(f"Asked for a run of {model} on {data}{', past all limits' if force else ''}.")
     if wish.under_way is not None:
@@ -231,7 +237,7 @@ def show_fates(fates: Sequence[Fate], bucket: str, out: Console) -> None:
             ("forgotten", fate.forgotten or None),
             ("delivery", fate.delivery),
             *(("lies at", f"s3://{bucket}/{key}") for key in fate.now_at),
-            ("quarantine", fate.quarantine_id),
+            ("quarantine", f"{fate.quarantine_id} {fate.quarantine_state}".strip()),
         ]
         render.show_facts(out, [(name, value) for name, value in facts if value not in (None, "")])
         if fate.trained:

@@ -124,6 +124,21 @@ def test_data_that_was_trained_on_is_not_trained_on_again(operate, stand):
     assert f"was trained on by run {run.run_id[:8]}" in said.out
 
 
+def test_a_run_that_is_under_way_on_the_newest_data_is_followed(operate, stand, monkeypatch):
+    stand.arrive("a.csv", flights(4))
+    run = stand.train(state="running")
+    assert f"Run {run.run_id[:8]} on data version" in operate("runs", "start").out
+    seen = []
+
+    def follow_now(source, uploads, **_how):
+        seen.append(source.run_with([], new_only=True).id)
+        return Result(outcome="released", reason="r", progress=Progress(uploads=()))
+
+    monkeypatch.setattr(follow, "follow", follow_now)
+    assert operate("runs", "start", "--wait").code == 0
+    assert seen == [run.run_id]
+
+
 def test_without_data_there_is_nothing_to_start(operate):
     assert "has no data besides its seed" in operate("runs", "start").out
 
