@@ -13,6 +13,7 @@ from sandbox.seam.alarms import Watch
 from sandbox.seam.buckets import complete_buckets
 from sandbox.seam.deliveries import check_deliveries
 from sandbox.seam.encryption import guard_objects
+from sandbox.seam.functions import share_processors
 from sandbox.seam.guard import guard, teach_resources
 from sandbox.seam.internals import check, ministack
 from sandbox.seam.logs import complete_logs
@@ -103,6 +104,7 @@ def connect(account: Account, sagemaker: Any) -> Emulator:
     teach_resources()
     extend_state_machines(account.endpoint_url)
     check_deliveries()
+    share_processors()
     guard_objects()
     complete_buckets()
     complete_logs(account)

@@ -13,7 +13,7 @@ RELIED_ON = {
         request_tag_context access_denied_response identity_denial_message""",
     "core.iam_evaluator": """AuthError EvalContext enforce evaluate_resource_policy pin_request_origin
         _conditions_met _action_matches _resource_policy _service_principal_matches""",
-    "core.lambda_runtime": "reset",
+    "core.lambda_runtime": "reset _detect_runtime_binary",
     "core.responses": "request_scope",
     "core.router": "SERVICE_PATTERNS detect_service extract_access_key_id",
     "services.cloudwatch": """_alarms _composite_alarms _metrics _put_metric_data _record_history
@@ -25,7 +25,7 @@ RELIED_ON = {
     "services.eventbridge": "_dispatch_event _invoke_target _pattern_event_view _put_events",
     "services.iam": "_roles",
     "services.kms": "_resolve_key",
-    "services.lambda_svc": "_functions _emit_lambda_logs",
+    "services.lambda_svc": "_functions _emit_lambda_logs _sqs_esm_concurrency",
     "services.s3": "_bucket_default_sse_headers _fire_s3_event handle_request",
     "services.sns": "_topic_by_arn_any_scope topic_policy_for_arn",
     "services.sqs": "_ensure_msg_fields _queue_by_arn _queues queue_delay",
