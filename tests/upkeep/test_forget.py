@@ -91,6 +91,12 @@ def test_a_column_no_file_has_is_named_with_those_there_are(stand):
         request(stand, ["client=anna"]).look()
 
 
+def test_a_request_that_has_begun_goes_on_though_the_last_file_with_the_column_is_gone(stand):
+    stand.arrive("anna.csv", ANNA)
+    done(stand)
+    assert request(stand).look().resumed
+
+
 def test_the_rows_are_gone_and_the_others_stay_in_their_order(stand):
     stand.arrive("both.csv", BOTH)
     (old,) = stand.ledger.data("flights")

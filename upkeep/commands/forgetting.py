@@ -73,8 +73,7 @@ def _show_seed(model: str, out: Console, *, seed: bool, serves: bool) -> None:
         return
     said = (
         f"The seed has such rows. Later runs read it without them, but models/{model}/seed.csv in git and "
-        "the "
-        "stack's seed object still hold them: take them out there and run `upkeep up`."
+        "the stack's seed object still hold them: take them out there and run `upkeep up`."
     )
     out.print(Text(said, style=render.WARN))
     if serves:
@@ -99,6 +98,5 @@ def _show_trained(trained: Sequence[Trained], out: Console) -> None:
         out.print(Text(said, style=render.WARN))
     out.print(
         "Models keep what they have learned, and each model's archive holds a few sample rows; delete "
-        "versions "
-        "that must go with `aws sagemaker delete-model-package` and their archives in the artifacts bucket."
+        "versions that must go with `aws sagemaker delete-model-package` and their archives in the artifacts bucket."
     )
