@@ -97,6 +97,6 @@ def _show_trained(trained: Sequence[Trained], out: Console) -> None:
         )
         out.print(Text(said, style=render.WARN))
     out.print(
-        "Models keep what they have learned, and each model's archive holds a few sample rows; delete "
-        "versions that must go with `aws sagemaker delete-model-package` and their archives in the artifacts bucket."
+        "Models keep what they have learned, and each model's archive holds a few sample rows: delete the "
+        "packages (`aws sagemaker delete-model-package`) and the archives that must go."
     )

@@ -17,7 +17,7 @@ from upkeep.errors import UpkeepError
 from upkeep.logbook import Line, Place
 from upkeep.outputs import ModelOutputs
 
-FUNCTIONS = ("intake", "judge", "release")
+FUNCTIONS = ("intake", "dispatch", "judge", "release")
 _LEVELS = {
     "ERROR": render.BAD,
     "CRITICAL": render.BAD,
