@@ -65,7 +65,7 @@ def test_an_unknown_function_lists_those_there_are(run):
     said = run(["logs", "--function", "judges"], **clients())
     assert (said.code, said.err) == (
         1,
-        "Error: --function: found 'judges', allowed: intake, judge, release.\n",
+        "Error: --function: found 'judges', allowed: intake, dispatch, judge, release.\n",
     )
 
 
