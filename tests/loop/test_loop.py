@@ -187,6 +187,7 @@ def test_a_training_that_raises_is_given_up_with_its_message_and_rings_an_alarm(
 
 def test_a_person_has_a_mended_run_tried_once_more(operator: Operator):
     operator.upkeep("runs", "start", "--force", "--wait", expect=None)
+    operator.wait_until_idle()
     *_, failed, mended = operator.runs().values()
     assert (mended.attempt, mended.data_version) == (4, failed.data_version)
     assert (mended.state, mended.trigger) == ("succeeded", "person")

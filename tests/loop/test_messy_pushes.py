@@ -20,6 +20,7 @@ import pytest
 
 from models.load import load
 from tests.loop.conftest import Operator, eventually
+from training.dispatch import policy
 from training.ledger.records import ACCEPTED, DUPLICATE, RunRecord
 
 pytestmark = pytest.mark.sandbox
@@ -212,6 +213,7 @@ def test_an_incomplete_delivery_waits_and_a_complete_one_is_held_by_the_limit_un
         assert "max_per_day" in operator.upkeep("status").stdout
         assert _new(operator, before) == []
         operator.upkeep("runs", "start", "--force", "--wait", expect=None)
+        eventually(lambda: _new(operator, before)[0].state not in policy.UNDER_WAY, "the forced run is over")
     (run,) = _new(operator, before)
     assert run.trigger == "person"
     assert {"batch/a.csv", "batch/b.csv"} <= operator.sources(run)
