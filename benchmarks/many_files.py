@@ -5,8 +5,8 @@
 Starts a sandbox, deploys the flights stack with the limits a stack has by default (the sandbox's own settings
 hold nothing back), and puts files of thirty real flights each below ``incoming/flights/``. One in fifty is
 bad, one in thirty has the bytes of another. Then it waits until the ledger says what became of every file,
-and until a training has read all that was accepted. It fails when a file is not accounted for as it should be,
-or when more trainings were started than the limits allow.
+and until a training has read all that was accepted. It fails when a file is not accounted for as it should
+be, or when more trainings were started than the limits allow.
 """
 
 from __future__ import annotations

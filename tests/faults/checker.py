@@ -382,7 +382,7 @@ def _promptly(world: World, expected: Expectation) -> Iterator[str]:
         runs = world.runs(model)
         pushed = [push.at for push in _pushes(world) if push.model == model and runs]
         before = [at for at in pushed if at <= runs[0].started] if runs else []
-        if not expected.prompt or not before:
+        if not expected.prompt or not before or _has_manifests(world, model):
             continue
         late = runs[0].started - max(before) - spec.triggers.quiet_seconds
         if late > PROMPT_SECONDS:
@@ -481,12 +481,15 @@ def counting(world: World, model: str, keys: set[str]) -> frozenset[str]:
     if not _has_manifests(world, model):
         return frozenset(keys)
     mine = [push for push in _pushes(world) if push.model == model]
-    pushed = {push.key for push in mine}
+    states = {(r["key"], r["version_id"]): r["state"] for r in _records(world, "object#", model)}
+    seen = ("accepted", "duplicate", "quarantined")
+    pushed = {push.key for push in mine if states.get((push.key, push.version_id)) in seen}
     complete: set[str] = set()
     for push in mine:
         if push.verdict == "manifest":
             folder = push.key.rpartition("/")[0]
-            files = {f"{folder}/{name}" for name in json.loads(push.content.body)["files"]}
+            listing = json.loads(push.content.body)["files"]
+            files = {f"{folder}/{one['name'] if isinstance(one, dict) else one}" for one in listing}
             complete |= files if files <= pushed else set()
     contents = {push.content.sha256 for push in mine if push.key in complete}
     records = [r for r in _records(world, "data#", model) if r["key"] in keys]

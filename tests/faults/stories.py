@@ -31,9 +31,13 @@ from tests.faults.world import DATA, HOUR, World
 PUSH, AGAIN, OVERWRITE, WITHDRAW, DESTROY, TELL = "push", "again", "overwrite", "withdraw", "destroy", "tell"
 Rates = tuple[tuple[str, float], ...]
 FORCE, FORGE, PARTS, GHOST, MARKER, BURST = "force", "forge", "parts", "ghost", "marker", "burst"
+PILE, FOLDER = "pile", "folder"
 
 
-STEPS = (PUSH, PUSH, PUSH, AGAIN, OVERWRITE, WITHDRAW, DESTROY, TELL, PARTS, GHOST, MARKER, FORGE, BURST)
+STEPS = (
+    PUSH, PUSH, PUSH, AGAIN, OVERWRITE, WITHDRAW, DESTROY, TELL, PARTS, GHOST, MARKER, FORGE, BURST, PILE,
+    FOLDER,
+)  # fmt: skip
 WAITS = (0.0, 0.0, 0.5, 5.0, 61.0, 200.0, 700.0, 2000.0)
 BEGINS, LENGTHS = (0.0, 30.0, 300.0, 1200.0), (60.0, 300.0, 3600.0)
 STRETCHES = ((OUTAGE, 1.0), (THROTTLE, 1.0), (THROTTLE, 0.3), (LOSE, 0.3))
@@ -47,6 +51,7 @@ TRIGGERS: tuple[tuple[tuple[str, Any], ...], ...] = (
     (("cooldown_seconds", 7200),),
     (("max_usd_per_month", 6.0), ("usd_per_hour", 5.0)),
     (("quiet_seconds", 0), ("cooldown_seconds", 0)),
+    (("delivery", "manifest"),),
 )
 
 
@@ -165,13 +170,18 @@ def content_of(which: int) -> Content:
 
 def _do(world: World, step: Step) -> None:
     model = OTHER if step.other else MODEL
-    earlier = [push for push in world.facts.pushes if push.content.verdict != "ignored"]
+    earlier = [push for push in world.facts.pushes if push.content.verdict not in ("ignored", "manifest")]
     push = earlier[step.which % len(earlier)] if earlier else None
     content = content_of(step.which)
     number = len(world.facts.pushes)
     if step.what == BURST:
         for more in range(12):
             world.push(content_of(step.which + more), f"burst-{number}-{more}-{content.name}", model)
+    elif step.what == PILE:
+        for more in range(3):
+            world.push(content_of(step.which + more), f"pile-{number}.csv", model)
+    elif step.what == FOLDER:
+        _deliver(world, step.which, model, f"folder-{number}")
     elif step.what == PARTS:
         _upload_in_parts(world, content, model, complete=bool(step.which % 2))
     elif step.what == GHOST:
@@ -195,6 +205,18 @@ def _do(world: World, step: Step) -> None:
         world.destroy(push)
     elif step.what == TELL:
         world.tell(push, copies=1 + step.which % 5)
+
+
+def _deliver(world: World, which: int, model: str, folder: str) -> None:
+    """A folder of files with its manifest, in any order; of every fourth one file never comes."""
+    names = [f"part-{number}.csv" for number in range(2 + which % 3)]
+    listed = {"files": [{"name": name} for name in names]}
+    manifest = Content("_MANIFEST.json", json.dumps(listed).encode(), verdict="manifest")
+    files = [(name, content_of(which + number)) for number, name in enumerate(names)]
+    order = [*(files[:-1] if which % 4 == 0 else files), (manifest.name, manifest)]
+    random.Random(which).shuffle(order)
+    for name, content in order:
+        world.push(content, f"{folder}/{name}", model)
 
 
 def _upload_in_parts(world: World, content: Content, model: str, *, complete: bool) -> None:

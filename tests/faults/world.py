@@ -341,7 +341,7 @@ class World:
             # Messages may sleep for hours until they are handed out again.
             coming = [m.visible_at for q in self._live() for m in q.messages]
             coming += [at for at, _, _, action in self._timers if action != self._sweep]
-            coming += self._held_until() + self._turns()
+            coming += self._held_until() + self._turns() + self._deadlines()
             changed = before != self._pulse() or bool(self.running)
             quiet = 0 if changed else quiet + 1
             if quiet >= QUIET_SWEEPS and coming:
@@ -383,6 +383,16 @@ class World:
                 turns = (push.at + 900.0 * 2**k + 1.0 for k in range(8))
                 found += [next((turn for turn in turns if turn > self.clock.now), self.clock.now)]
         return [turn for turn in found if turn > self.clock.now]
+
+    def _deadlines(self) -> list[float]:
+        """When people must hear of deliveries that are not complete."""
+        found = []
+        for model, spec in self.specs.items():
+            for item in self.dynamodb.items(LEDGER, model, "delivery#"):
+                if item["state"]["S"] == "open":
+                    due = float(item["first_at"]["N"]) + spec.triggers.manifest_deadline_seconds
+                    found.append(due)
+        return [due for due in found if due > self.clock.now]
 
     def _pulse(self) -> tuple[int, ...]:
         """Changes whenever something was done that a sweep alone does not do."""
