@@ -44,17 +44,18 @@ def find_repeated(plan: Plan, engine: Engine) -> int:
 
     Only rows whose hash another row has are compared in full, so that memory holds few of them.
     """
-    key = ", ".join(f"k{i} := {value}" for i, value in enumerate(plan.key))
-    numbered = (
-        f"SELECT {plan.source.row} AS row, {plan.good} AS good, {plan.key_hash} AS digest, "  # noqa: S608
-        f"struct_pack({key}) AS key FROM {plan.source.table}"
+    key = ", ".join(plan.key)
+    engine.run(
+        "CREATE OR REPLACE TEMP TABLE twice AS SELECT DISTINCT digest FROM ("  # noqa: S608 - see sources
+        "SELECT digest, lead(digest) OVER (ORDER BY digest) AS following "
+        f"FROM (SELECT {plan.key_hash} AS digest FROM {plan.table} WHERE good)) WHERE digest = following"
     )
-    hashes = f"SELECT {plan.key_hash} AS digest FROM {plan.source.table} WHERE {plan.good}"  # noqa: S608
     engine.run(
         f"CREATE OR REPLACE TEMP TABLE {_REPEATED} AS SELECT row FROM ("  # noqa: S608 - see sources
-        "SELECT row, row_number() OVER (PARTITION BY key ORDER BY row) AS turn FROM "
-        f"({numbered}) WHERE good AND digest IN ("
-        f"SELECT digest FROM ({hashes}) GROUP BY digest HAVING count(*) > 1)) WHERE turn > 1"
+        "SELECT row, row_number() OVER (PARTITION BY key ORDER BY row) AS turn FROM ("
+        f"SELECT {plan.source.row} AS row, good, {plan.key_hash} AS digest, row({key}) AS key "
+        f"FROM {plan.table}) "
+        "WHERE good AND digest IN (SELECT digest FROM twice)) WHERE turn > 1"
     )
     return int(engine.row(f"SELECT count(*) FROM {_REPEATED}")[0])  # noqa: S608 - a constant
 
@@ -66,16 +67,16 @@ def examples(
     wanted = [i for i, count in enumerate(broken) if count]
     if not wanted:
         return {}
-    apart = "" if plan.forgotten == "false" else f"NOT {plan.forgotten} AND "
     picked = ", ".join(
-        f"arg_min({{'row': row, 'text': t{i}}}, row, {EXAMPLES}) FILTER (b{i})" for i in wanted
+        f"arg_min({{'row': number, 'text': t{i}}}, number, {EXAMPLES}) FILTER (e{i})" for i in wanted
     )
     columns = ", ".join(
-        f"substr({plan.rules[i].cell}, 1, {_VALUE_CHARACTERS}) AS t{i}, {apart}{plan.rules[i].broken} AS b{i}"
+        f"CASE WHEN b{i} THEN substr({plan.rules[i].text}, 1, {_VALUE_CHARACTERS}) END AS t{i}, "
+        f"b{i} AND NOT gone AS e{i}"
         for i in wanted
     )
     found = engine.row(
-        f"SELECT {picked} FROM (SELECT {plan.source.row} AS row, {columns} FROM {plan.source.table})"  # noqa: S608
+        f"SELECT {picked} FROM (SELECT {plan.source.row} AS number, {columns} FROM {plan.table})"  # noqa: S608
     )
     return {
         i: tuple((int(one["row"]), one["text"]) for one in sorted(rows or (), key=lambda one: one["row"]))
@@ -113,7 +114,7 @@ def write(plan: Plan, target: Path, engine: Engine, unreadable: Unreadable, *, r
     Of a row that cannot be read, all text is in the first column.
     """
     names = [identifier(name) for name in plan.source.cells]
-    values = [f"v{i}" for i in range(len(names))]
+    values = [f"t{i}" for i in range(len(names))]
     engine.run(
         "CREATE OR REPLACE TEMP TABLE unreadable (row BIGINT, shift BIGINT, reason VARCHAR, text VARCHAR)"
     )
@@ -121,12 +122,12 @@ def write(plan: Plan, target: Path, engine: Engine, unreadable: Unreadable, *, r
         engine.run(
             f"INSERT INTO unreadable VALUES ({line - 1}, {shift}, {quoted(reason)}, {quoted(text)})"  # noqa: S608
         )
-    before = "(SELECT count(*) FROM unreadable WHERE shift <= bad.row)"
+    before = "(SELECT count(*) FROM unreadable WHERE shift <= bad.number)"
     named = ", ".join(f"{value} AS {name}" for value, name in zip(values, names, strict=True))
     others = "".join(", NULL" for _ in names[1:])
     engine.run(
         f"COPY (SELECT row, reasons, {named} FROM ("  # noqa: S608 - see sources
-        f"SELECT row + {before} AS row, array_to_string(reasons, '; ') AS reasons, {', '.join(values)} "
+        f"SELECT number + {before} AS row, array_to_string(reasons, '; ') AS reasons, {', '.join(values)} "
         f"FROM ({_bad(plan, repeated)}) AS bad UNION ALL "
         f"SELECT row, reason, text{others} FROM unreadable) ORDER BY row) "
         f"TO {quoted(str(target))} (FORMAT csv, HEADER)"
@@ -139,15 +140,12 @@ def repeated_rows() -> str:
 
 
 def _bad(plan: Plan, repeated: bool) -> str:
-    """SQL of the bad rows: number, list of reasons, cells as text."""
-    reasons = ", ".join(f"CASE WHEN {rule.broken} THEN {quoted(rule.reason)} END" for rule in plan.rules)
-    texts = ", ".join(f"{cell.text} AS v{i}" for i, cell in enumerate(plan.source.cells.values()))
-    apart = "" if plan.forgotten == "false" else f"NOT {plan.forgotten} AND "
-    values = ", ".join(f"v{i}" for i in range(len(plan.source.cells)))
-    again = f"row IN {repeated_rows()}" if repeated else "false"
+    """SQL of the bad rows: number, list of reasons, cells as text ``t0``, ``t1`` and so on."""
+    reasons = ", ".join(f"CASE WHEN b{i} THEN {quoted(rule.reason)} END" for i, rule in enumerate(plan.rules))
+    texts = ", ".join(f"{cell.text} AS t{i}" for i, cell in enumerate(plan.source.cells.values()))
+    again = f"number IN {repeated_rows()}" if repeated else "false"
     return (
-        f"SELECT row, list_filter(reasons || [CASE WHEN {again} THEN {quoted(_KEY_REASON)} END], "  # noqa: S608
-        f"lambda one: one IS NOT NULL) AS reasons, {values} FROM (SELECT {plan.source.row} AS row, "
-        f"[{reasons}] AS reasons, {apart}({plan.bad}) AS bad, {texts} FROM {plan.source.table}) "
-        f"WHERE bad OR {again}"
+        f"SELECT number, list_filter([{reasons}, CASE WHEN {again} THEN {quoted(_KEY_REASON)} END], "  # noqa: S608
+        f"lambda one: one IS NOT NULL) AS reasons, {texts} "
+        f"FROM (SELECT *, {plan.source.row} AS number FROM {plan.table}) WHERE bad OR {again}"
     )

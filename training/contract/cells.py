@@ -33,6 +33,7 @@ _FITTING: dict[Kind, frozenset[str]] = {
     ),
     "text": frozenset({"VARCHAR", "ENUM"}),
 }
+_LABELS: dict[str, Kind] = {"binary": "label", "regression": "number", "multiclass": "text"}
 CALLED: dict[Kind, str] = {
     "time": "a timestamp",
     "number": "a number",
@@ -42,29 +43,28 @@ CALLED: dict[Kind, str] = {
 }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Cell:
     """SQL expressions of one column of a file.
 
     Attributes:
-        text: What stands there, as text; NULL where nothing does.
-        value: What is accepted of it: TIMESTAMP, DOUBLE, BOOLEAN or VARCHAR.
-        readable: A condition, false or NULL where something stands that is no such value.
+        text: What stands there, as text.
+        missing: Condition for a row in which nothing stands.
+        value: What is accepted: TIMESTAMP, DOUBLE, BOOLEAN or VARCHAR.
+        readable: Condition, false or NULL where something stands that is no such value.
+        exact: Whether every value can be read, but for numbers that are not finite and times out of range.
     """
 
     text: str
+    missing: str
     value: str
     readable: str = "true"
-
-    @property
-    def missing(self) -> str:
-        """Condition for a row in which nothing stands."""
-        return f"({self.text} IS NULL)"
+    exact: bool = False
 
     @property
     def unreadable(self) -> str:
         """Condition for a row in which something else stands."""
-        return f"({self.text} IS NOT NULL AND NOT coalesce({self.readable}, false))"
+        return "false" if self.readable == "true" else f"(NOT {self.missing} AND {self.readable} IS NOT TRUE)"
 
 
 def kind_of(name: str, spec: ModelSpec) -> Kind:
@@ -72,7 +72,7 @@ def kind_of(name: str, spec: ModelSpec) -> Kind:
     if name == spec.time_column:
         return "time"
     if name == spec.target:
-        return {"binary": "label", "regression": "number", "multiclass": "text"}[spec.task]  # type: ignore[return-value]
+        return _LABELS[spec.task]
     feature = next((f for f in spec.features if f.name == name), None)
     if feature is None or feature.type == "category":
         return "text"
@@ -80,29 +80,34 @@ def kind_of(name: str, spec: ModelSpec) -> Kind:
 
 
 def text_cell(cell: str, kind: Kind) -> Cell:
-    """A cell of which the file has the text, NULL where it is empty."""
+    """A cell of which the file has the text, NULL where it is empty.
+
+    Args:
+        cell: SQL of the text.
+        kind: What is accepted.
+    """
+    missing = f"({cell} IS NULL)"
     if kind in ("number", "label"):
-        return Cell(cell, f"TRY_CAST({cell} AS DOUBLE)", _is_number(cell))
+        value = f"TRY_CAST({cell} AS DOUBLE)"
+        # What DuckDB reads beyond plain digits: nan and inf; digits in groups (1_000); two signs (+-1); a
+        # vertical tab in front.
+        readable = (
+            f"(isfinite({value}) AND NOT contains({cell}, '_') AND NOT contains({cell}, '+-') "
+            f"AND NOT contains({cell}, chr(11)))"
+        )
+        return Cell(text=cell, missing=missing, value=value, readable=readable)
     if kind == "boolean":
         truth = f"lower({cell})"
         value = (
             f"(CASE WHEN {truth} IN ('true', '1') THEN true WHEN {truth} IN ('false', '0') THEN false END)"
         )
-        return Cell(cell, value, f"({truth} IN ('true', 'false', '1', '0'))")
+        return Cell(text=cell, missing=missing, value=value, readable=f"({value} IS NOT NULL)")
     if kind == "time":
-        return Cell(cell, _time(cell), _is_time(cell))
-    return Cell(cell, cell)
-
-
-def _is_number(cell: str) -> str:
-    """True for a finite number in plain digits.
-
-    What DuckDB reads beyond that: nan and inf; digits in groups (1_000); two signs (+-1); a vertical tab.
-    """
-    return (
-        f"(isfinite(TRY_CAST({cell} AS DOUBLE)) AND NOT contains({cell}, '_') AND NOT contains({cell}, '+-') "
-        f"AND NOT contains({cell}, chr(11)))"
-    )
+        value = _time(cell)
+        # The years are not those of the text: an offset may lead to another one.
+        readable = f"({in_years(value)} AND regexp_full_match({cell}, {quoted(_TIME)}))"
+        return Cell(text=cell, missing=missing, value=value, readable=readable)
+    return Cell(text=cell, missing=missing, value=cell)
 
 
 def _time(cell: str) -> str:
@@ -113,13 +118,13 @@ def _time(cell: str) -> str:
     )
 
 
-def _is_time(cell: str) -> str:
-    # Not by the text's first digits: an offset may lead to another year.
-    return f"({_in_years(_time(cell))} AND regexp_full_match({cell}, {quoted(_TIME)}))"
-
-
-def _in_years(time: str) -> str:
-    return f"({time} >= TIMESTAMP '{_FIRST_YEAR}-01-01' AND {time} < TIMESTAMP '{_LAST_YEAR + 1}-01-01')"
+def in_years(*times: str) -> str:
+    """Condition for times that every reader can hold."""
+    limits = [
+        f"{time} >= TIMESTAMP '{_FIRST_YEAR}-01-01' AND {time} < TIMESTAMP '{_LAST_YEAR + 1}-01-01'"
+        for time in times
+    ]
+    return f"({' AND '.join(limits)})"
 
 
 def fits(found: str, kind: Kind) -> bool:
@@ -127,27 +132,42 @@ def fits(found: str, kind: Kind) -> bool:
     return found.partition("(")[0] in _FITTING[kind]
 
 
-def typed_cell(cell: str, found: str, kind: Kind, *, nan_is_missing: bool = True) -> Cell:
-    """A cell of a column that has a type of its own.
+def number_cell(cell: str) -> Cell:
+    """A number that the CSV reader has read; not a number is none."""
+    return Cell(
+        text=f"{cell}::VARCHAR",
+        missing=f"({cell} IS NULL)",
+        value=cell,
+        readable=f"isfinite({cell})",
+        exact=True,
+    )
+
+
+def typed_cell(cell: str, found: str, kind: Kind) -> Cell:
+    """A cell of a Parquet column.
 
     Args:
         cell: SQL of the column.
         found: Its DuckDB type, one that `fits`.
         kind: What is accepted.
-        nan_is_missing: Whether the number NaN means that there is none.
     """
-    text = f"{cell}::VARCHAR"
+    text, missing = f"{cell}::VARCHAR", f"({cell} IS NULL)"
     if kind in ("number", "label"):
         if found not in ("DOUBLE", "FLOAT"):
-            return Cell(text, f"{cell}::DOUBLE")
+            return Cell(text=text, missing=missing, value=f"{cell}::DOUBLE", exact=True)
         # pandas and polars write a missing number as NaN.
-        value = f"nullif({cell}::DOUBLE, 'nan'::DOUBLE)" if nan_is_missing else cell
-        return Cell(f"{value}::VARCHAR", value, f"isfinite({value})")
+        value = f"nullif({cell}::DOUBLE, 'nan'::DOUBLE)"
+        return Cell(
+            text=text, missing=f"({value} IS NULL)", value=value, readable=f"isfinite({value})", exact=True
+        )
     if kind == "boolean":
-        return Cell(text, f"{cell}::BOOLEAN", "true" if found == "BOOLEAN" else f"({cell} IN (0, 1))")
+        readable = "true" if found == "BOOLEAN" else f"({cell} IN (0, 1))"
+        return Cell(text=text, missing=missing, value=f"{cell}::BOOLEAN", readable=readable)
     if kind == "time":
+        if found == "TIMESTAMP":
+            return Cell(text=text, missing=missing, value=cell, readable=in_years(cell), exact=True)
         # A date may lie outside of what a timestamp can hold.
-        value = cell if found == "TIMESTAMP" else f"TRY_CAST({cell} AS TIMESTAMP)"
-        return Cell(text, value, _in_years(value))
+        value = f"TRY_CAST({cell} AS TIMESTAMP)"
+        return Cell(text=text, missing=missing, value=value, readable=in_years(value))
     value = f"nullif({text if found != 'VARCHAR' else cell}, '')"
-    return Cell(value, value)
+    return Cell(text=value, missing=f"({value} IS NULL)", value=value)

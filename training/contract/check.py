@@ -24,7 +24,7 @@ from training.contract.engine import Engine, QueryError
 from training.contract.findings import Finding, Report, UnusableError
 from training.contract.forgetting import Forgotten
 from training.contract.formats import CALLED, Format, detect
-from training.contract.measure import Counts, count, count_clean
+from training.contract.measure import FEWEST_PICKED, Counts, all_deciles, count, count_clean
 from training.contract.plan import Plan, make_plan
 from training.contract.scan import Scan
 from training.contract.sources import Source
@@ -86,10 +86,11 @@ class _Check:
         self.path, self.spec, self.now, self.forgotten, self.engine = path, spec, now, forgotten, engine
         self.form: Format | None = None
         self.source: Source | None = None
+        # Rows are judged the same by both; one shows their cells as they are, the other is read faster.
         self.plan: Plan | None = None
+        self.kept: Plan | None = None
         self.unreadable = Unreadable()
         self.repeated = 0
-        self.clean = False
         self.findings: list[Finding] = []
         self.known: dict[str, Any] = {}
 
@@ -107,10 +108,11 @@ class _Check:
         self._judge(self._parquet() if self.form.kind == "parquet" else self._text(pieces))
 
     def write(self, accept_to: Path | None, reject_to: Path | None) -> None:
-        if self.plan is None:
+        if self.plan is None or self.kept is None:
             return
         if accept_to is not None:
-            write_good(self.plan, accept_to, self.engine, repeated=bool(self.repeated), clean=self.clean)
+            clean = not self.known["dropped"] and not self.known["forgotten"]
+            write_good(self.kept, accept_to, self.engine, repeated=bool(self.repeated), clean=clean)
         if reject_to is not None and self.known.get("dropped"):
             badrows.write(self.plan, reject_to, self.engine, self.unreadable, repeated=bool(self.repeated))
 
@@ -135,7 +137,7 @@ class _Check:
 
     def _plan(self, source: Source) -> Plan:
         self.source = source
-        self.plan = make_plan(source, self.spec, self.now, self.forgotten)
+        self.plan = self.kept = make_plan(source, self.spec, self.now, self.forgotten)
         return self.plan
 
     def _parquet(self) -> Counts:
@@ -150,32 +152,35 @@ class _Check:
         seen = scan.scan(pieces, form.head, contract, form.compression)
         try:
             if form.kind == "jsonl":
-                return self._json_lines(form)
+                return self._json_lines(form, seen.size)
             return self._csv(self.path, form, pieces, seen)
         except (UnusableError, QueryError):
             # Bytes that are no letters explain everything else, such as a header that does not fit.
             self._check_encoding(pieces)
             raise
 
-    def _json_lines(self, form: Format) -> Counts:
+    def _json_lines(self, form: Format, size: int) -> Counts:
         source = sources.json_source(self.path, form, self.spec, self.engine)
-        return count(self._plan(source), self.engine, 0)
+        return count(self._plan(source), self.engine, _rows_about(form, size))
 
     def _csv(self, path: Path, form: Format, pieces: Pieces, seen: Scan) -> Counts:
         spec, engine = self.spec, self.engine
         rows = _rows_about(form, seen.size)
-        if not seen.odd_numbers:
-            plan = self._plan(sources.csv_source(path, form, spec, typed=True))
-            try:
-                counts = count_clean(plan, engine, rows)
-            except QueryError:
-                counts = None  # the slow way says what it is
-            if counts:
-                self.clean = True
-                return counts
         source = sources.csv_source(path, form, spec)
+        plan = self._plan(source)
+        if not seen.odd_numbers:
+            typed = make_plan(
+                sources.csv_source(path, form, spec, typed=True), spec, self.now, self.forgotten
+            )
+            try:
+                counts = self._twice(typed, rows)
+            except QueryError:
+                pass  # what it is only the texts of the cells say
+            else:
+                self.kept = typed
+                return counts
         try:
-            return count(self._plan(source), engine, rows)
+            return count(plan, engine, rows)
         except QueryError as error:
             self._check_encoding(pieces)
             # DuckDB takes line ends of one kind only.
@@ -191,7 +196,6 @@ class _Check:
     def _twice(self, plan: Plan, rows: int) -> Counts:
         """First in the belief that all is well."""
         counts = count_clean(plan, self.engine, rows)
-        self.clean = counts is not None
         return counts or count(plan, self.engine, rows)
 
     def _check_encoding(self, pieces: Pieces) -> None:
@@ -200,17 +204,20 @@ class _Check:
 
     def _judge(self, counts: Counts) -> None:
         assert self.plan is not None
+        assert self.kept is not None
         plan, spec, engine = self.plan, self.spec, self.engine
         verdict.check_rows(counts.rows + len(self.unreadable.lines), spec)
         if counts.repeated:
-            self.repeated = badrows.find_repeated(plan, engine)
+            self.repeated = badrows.find_repeated(self.kept, engine)
+        picked = min((n for _, n in counts.deciles.values()), default=FEWEST_PICKED)
+        if picked < FEWEST_PICKED < counts.good:
+            counts = replace(counts, deciles=all_deciles(self.kept, engine))
         bad = counts.bad + self.repeated + len(self.unreadable.lines)
         good = counts.good - self.repeated
         self.known |= {"rows": good, "dropped": bad, "forgotten": counts.forgotten}
         if counts.times[0] is not None and counts.times[1] is not None:
             self.known |= {"first": counts.times[0].isoformat(), "last": counts.times[1].isoformat()}
         if bad:
-            self.clean = False
             fatal = bad > spec.contract.max_bad_share * (good + bad)
             first = badrows.examples(plan, counts.broken, engine)
             self.findings += verdict.row_findings(

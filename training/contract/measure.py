@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -11,9 +11,12 @@ from training.contract.distribution import QUANTILES
 from training.contract.engine import Engine
 from training.contract.plan import Plan
 
+# Of a feature, and how many numbers they were made from.
+Deciles = tuple[tuple[float, ...] | None, int]
+
 # Deciles of so many rows are as good as those of all, and quickly sorted.
 _DECILE_ROWS = 20_000
-_FEWEST = 1000
+FEWEST_PICKED = 1000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,10 +28,10 @@ class Counts:
         forgotten: Of them those to forget.
         bad: Rows that break a rule, those to forget aside.
         broken: Rows per rule, in the plan's order.
-        repeated: Good rows whose key another good row has; an upper bound, None without a key.
+        repeated: Good rows whose key another good row has; an upper bound.
         labels: Smallest and largest label of the good rows.
         times: Oldest and newest time of the good rows.
-        deciles: Per feature, with how many numbers they were made from.
+        deciles: Per feature.
     """
 
     rows: int
@@ -38,7 +41,7 @@ class Counts:
     repeated: int
     labels: tuple[Any, Any]
     times: tuple[datetime | None, datetime | None]
-    deciles: Mapping[str, tuple[tuple[float, ...] | None, int]]
+    deciles: Mapping[str, Deciles]
 
     @property
     def good(self) -> int:
@@ -47,7 +50,7 @@ class Counts:
 
 
 def count_clean(plan: Plan, engine: Engine, rows_about: int) -> Counts | None:
-    """Count in the belief that every row is good; None when that is wrong.
+    """Count in the belief that every row keeps its rules; None when that is wrong.
 
     Args:
         plan: What is asked.
@@ -57,15 +60,16 @@ def count_clean(plan: Plan, engine: Engine, rows_about: int) -> Counts | None:
     Raises:
         QueryError: The file cannot be read in this way.
     """
-    wrong = plan.bad if plan.forgotten == "false" else f"{plan.forgotten} OR {plan.bad}"
-    found = engine.row(_query(plan, rows_about, [f"count(*) FILTER ({wrong})"], kept=""))
-    if found[1] or not found[0]:
+    asked = [" AND ".join([f"({rule.holds})" for rule in plan.rules])]
+    if plan.forgotten != "false":
+        asked.append(f"count(*) FILTER ({plan.forgotten}) = 0")
+    apart = bool(plan.key) and plan.source.rows is not None
+    found = engine.row(_query(plan, rows_about, asked, clean=True, with_keys=not apart))
+    if not found[0] or not all(found[1 : len(asked) + 1]):
         return None
-    counts = _counts(plan, found, 1, broken=(0,) * len(plan.rules), bad=0, forgotten=0)
-    if plan.key and plan.source.rows is not None:
-        repeats = engine.row(_repeats(plan))[0]
-        return None if repeats else counts
-    return None if counts.repeated else counts
+    repeated = int(engine.row(_repeats(plan))[0]) if apart else 0
+    counts = _counts(plan, found, len(asked), (0, 0, *(0 for _ in plan.rules)))
+    return replace(counts, repeated=counts.repeated + repeated)
 
 
 def count(plan: Plan, engine: Engine, rows_about: int) -> Counts:
@@ -74,72 +78,91 @@ def count(plan: Plan, engine: Engine, rows_about: int) -> Counts:
     Raises:
         QueryError: The file cannot be read.
     """
-    apart = "" if plan.forgotten == "false" else f"NOT {plan.forgotten} AND "
     asked = [
-        f"count(*) FILTER ({plan.forgotten})",
-        f"count(*) FILTER ({apart}({plan.bad}))",
-        *(f"count(*) FILTER ({apart}{rule.broken})" for rule in plan.rules),
+        "count(*) FILTER (gone)",
+        "count(*) FILTER (bad)",
+        *(f"count(*) FILTER (b{i} AND NOT gone)" for i in range(len(plan.rules))),
     ]
-    found = engine.row(_query(plan, rows_about, asked, kept=plan.good, with_keys=True))
-    forgotten, bad, *broken = (int(n) for n in found[1 : len(asked) + 1])
-    counts = _counts(plan, found, len(asked), broken=tuple(broken), bad=bad, forgotten=forgotten)
-    sampled = min((n for _, n in counts.deciles.values()), default=_FEWEST)
-    if sampled < _FEWEST and counts.good > sampled:
-        return count(plan, engine, 0) if rows_about else counts
-    return counts
+    found = engine.row(_query(plan, rows_about, asked))
+    return _counts(plan, found, len(asked), tuple(int(n) for n in found[1 : len(asked) + 1]))
 
 
-def _query(plan: Plan, rows_about: int, asked: list[str], *, kept: str, with_keys: bool = False) -> str:
-    only = f" FILTER ({kept})" if kept else ""
-    every = rows_about // _DECILE_ROWS
-    conditions = [*([kept] if kept else []), *([f"{_spread(plan)} % {every} = 0"] if every > 1 else [])]
-    sampled = f" FILTER ({' AND '.join(conditions)})" if conditions else ""
+def all_deciles(plan: Plan, engine: Engine) -> Mapping[str, Deciles]:
+    """Of all good rows, not of some: for a file whose rows are too much alike to pick from."""
     values = [plan.source.cells[f.name].value for f in plan.deciles]
-    in_one_pass = plan.key and (with_keys or plan.source.rows is None)
-    selected = [
+    asked = [f"approx_quantile({value}, {list(QUANTILES)}), count({value})" for value in values]
+    found = engine.row(f"SELECT {', '.join(asked)} FROM {plan.table} WHERE good")  # noqa: S608 - see sources
+    return _deciles(plan, found)
+
+
+def _query(
+    plan: Plan, rows_about: int, asked: list[str], *, clean: bool = False, with_keys: bool = True
+) -> str:
+    only = "" if clean else " FILTER (good)"
+    every = rows_about // _DECILE_ROWS
+    conditions = [*([] if clean else ["good"]), *([f"{_spread(plan)} % {every} = 0"] if every > 1 else [])]
+    picked = f" FILTER ({' AND '.join(conditions)})" if conditions else ""
+    values = [plan.source.cells[f.name].value for f in plan.deciles]
+    fields = ", ".join(f"'d{i}': {value}" for i, value in enumerate(values))
+    counted = [
         "count(*)",
         *asked,
-        f"count(*){only} - count(DISTINCT {plan.key_hash}){only}" if in_one_pass else "0",
+        f"count(*){only} - count(DISTINCT {plan.key_hash}){only}" if plan.key and with_keys else "0",
         *(f"{end}({value}){only}" for value in (plan.label, plan.time) for end in ("min", "max")),
-        *(f"quantile_disc({value}, {list(QUANTILES)}){sampled}" for value in values),
-        *(f"count({value}){sampled}" for value in values),
+        # One list is filled faster than many quantiles.
+        f"list({{{fields}}}){picked}" if values else "[]",
         # Columns that nobody asks for are not looked at by the reader, so not even for broken text.
-        *(f"count({cell.value})" for cell in plan.source.cells.values() if cell.text == cell.value),
+        " + ".join(f"count({cell.value})" for cell in plan.source.cells.values()),
     ]
-    return f"SELECT {', '.join(selected)} FROM {plan.source.table}"  # noqa: S608 - see sources
+    named = ", ".join(f"{one} AS a{i}" for i, one in enumerate(counted))
+    kept = ", ".join(f"a{i}" for i in range(len(asked) + 6))
+    picks, looked = f"a{len(asked) + 6}", f"a{len(asked) + 7}"
+    quantiles = ", ".join(
+        f"quantile_disc(one.d{i}, {list(QUANTILES)}), count(one.d{i})" for i in range(len(values))
+    )
+    table = plan.source.table if clean else plan.table
+    return (
+        f"WITH found AS MATERIALIZED (SELECT {named} FROM {table}), "  # noqa: S608 - see sources
+        f"deciles AS (SELECT {quantiles or 'count(*)'} FROM (SELECT unnest({picks}) AS one FROM found)) "
+        f"SELECT {kept}, deciles.*, {looked} FROM found, deciles"
+    )
 
 
-def _counts(
-    plan: Plan, found: tuple[Any, ...], asked: int, *, broken: tuple[int, ...], bad: int, forgotten: int
-) -> Counts:
-    repeated, low, high, oldest, newest, *rest = found[asked + 1 :]
-    width = len(plan.deciles)
-    deciles = {
-        feature.name: (tuple(rest[i]) if rest[i] else None, int(rest[width + i]))
-        for i, feature in enumerate(plan.deciles)
-    }
+def _counts(plan: Plan, found: tuple[Any, ...], asked: int, numbers: tuple[int, ...]) -> Counts:
+    repeated, low, high, oldest, newest, *deciles = found[asked + 1 :]
+    forgotten, bad, *broken = numbers
     return Counts(
         rows=int(found[0]),
         forgotten=forgotten,
         bad=bad,
-        broken=broken,
+        broken=tuple(broken),
         repeated=int(repeated),
         labels=(low, high),
         times=(oldest, newest),
-        deciles=deciles,
+        deciles=_deciles(plan, deciles),
     )
+
+
+def _deciles(plan: Plan, found: Sequence[Any]) -> dict[str, Deciles]:
+    pairs = zip(found[::2], found[1::2], strict=False)
+    return {
+        feature.name: (tuple(values) if values else None, int(count))
+        for feature, (values, count) in zip(plan.deciles, pairs, strict=False)
+    }
 
 
 def _spread(plan: Plan) -> str:
     """SQL of a number that picks rows evenly, and the same ones each time."""
+    if plan.source.rows is not None:
+        return plan.source.row
     if plan.key:
         return plan.key_hash
-    values = [plan.time, plan.label, *(plan.source.cells[f.name].value for f in plan.deciles)]
-    return f"hash({', '.join(values)})"
+    values = [plan.source.cells[f.name].value for f in plan.deciles[:2]]
+    return f"hash({', '.join([plan.time, plan.label, *values])})"
 
 
 def _repeats(plan: Plan) -> str:
-    """Equal neighbours among the sorted hashes; sorting takes half the time and memory of counting them."""
+    """Equal neighbours among the sorted hashes; sorting takes less time and memory than counting them."""
     return (
         "SELECT count(*) FROM (SELECT digest, lead(digest) OVER (ORDER BY digest) AS following "  # noqa: S608
         f"FROM (SELECT {plan.key_hash} AS digest FROM {plan.source.table})) WHERE digest = following"

@@ -19,9 +19,10 @@ class Plan:
 
     Attributes:
         source: The file.
+        table: The source's table, with every row judged: columns ``b0``, ``b1`` and so on for the rules,
+            ``gone`` for a row somebody asked to forget, ``bad`` and ``good``, repeated keys aside.
         rules: In the order they are reported.
-        forgotten: Condition for a row somebody asked to forget; ``false`` without requests.
-        bad: Condition for a row that breaks a rule.
+        forgotten: Condition for a row to forget; ``false`` without requests.
         key: SQL of the key's values; empty without a key.
         label: SQL of the label.
         time: SQL of the time.
@@ -29,19 +30,13 @@ class Plan:
     """
 
     source: Source
+    table: str
     rules: tuple[Rule, ...]
     forgotten: str
-    bad: str
     key: tuple[str, ...]
     label: str
     time: str
     deciles: tuple[Feature, ...]
-
-    @property
-    def good(self) -> str:
-        """Condition for a row that is kept, repeated keys aside."""
-        kept = f"NOT ({self.bad})"
-        return kept if self.forgotten == "false" else f"NOT {self.forgotten} AND {kept}"
 
     @property
     def key_hash(self) -> str:
@@ -66,13 +61,22 @@ def make_plan(source: Source, spec: ModelSpec, now: datetime, forgotten: Sequenc
         future_rule(spec.time_column, cells[spec.time_column], latest.isoformat(timespec="seconds")),
     ]
     texts = {name: forgetting.column_text(cell.value) for name, cell in cells.items()}
+    gone = forgetting.matches(forgotten, texts)
     return Plan(
         source=source,
+        table=_judged(source.table, rules, gone),
         rules=tuple(rules),
-        forgotten=forgetting.matches(forgotten, texts),
-        bad=" OR ".join(rule.broken for rule in rules),
+        forgotten=gone,
         key=tuple(cells[name].value for name in spec.contract.key),
         label=cells[spec.target].value,
         time=cells[spec.time_column].value,
         deciles=tuple(f for f in spec.features if f.deciles),
     )
+
+
+def _judged(table: str, rules: Sequence[Rule], gone: str) -> str:
+    conditions = "".join(f", {rule.broken} AS b{i}" for i, rule in enumerate(rules))
+    broken = " OR ".join(f"b{i}" for i in range(len(rules)))
+    judged = f"SELECT *, {gone} AS gone{conditions} FROM {table}"  # noqa: S608 - see sources
+    judged = f"SELECT *, NOT gone AND ({broken}) IS TRUE AS bad FROM ({judged})"  # noqa: S608
+    return f"(SELECT *, NOT gone AND NOT bad AS good FROM ({judged}))"  # noqa: S608

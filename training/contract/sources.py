@@ -8,12 +8,13 @@ from __future__ import annotations
 import csv
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from models.spec import ModelSpec
 from training.contract import columns
-from training.contract.cells import CALLED, Cell, fits, kind_of, text_cell, typed_cell
+from training.contract.cells import CALLED, Cell, fits, kind_of, number_cell, text_cell, typed_cell
 from training.contract.engine import Engine
 from training.contract.findings import UnusableError
 from training.contract.formats import Format
@@ -91,14 +92,12 @@ def csv_source(
     kinds = [kind_of(name, spec) for name in names]
     types = ["DOUBLE" if typed and kind in ("number", "label") else "VARCHAR" for kind in kinds]
     cells = {
-        name: typed_cell(f"c{i}", "DOUBLE", kind, nan_is_missing=False)
-        if types[i] == "DOUBLE"
-        else text_cell(f"c{i}", kind)
+        name: number_cell(f"c{i}") if types[i] == "DOUBLE" else text_cell(f"c{i}", kind)
         for i, (name, kind) in enumerate(zip(names, kinds, strict=True))
     }
     added = tuple(name for name in names if name not in spec.columns)
     table = csv_table(path, form, spec, delimiter, types, "ignore_errors=true" if skip else "")
-    return Source(table=table, cells=_ordered(cells, added, spec), added=added, delimiter=delimiter)
+    return _source(table, cells, added, spec, delimiter=delimiter)
 
 
 def csv_table(
@@ -145,18 +144,19 @@ def json_source(path: Path, form: Format, spec: ModelSpec, engine: Engine) -> So
         cell = text_cell(f"c{i}", kind_of(name, spec))
         if name in spec.columns:
             plain = f"t{i} NOT IN ('OBJECT', 'ARRAY')"
-            cell = Cell(
-                cell.text, cell.value, plain if cell.readable == "true" else f"({plain} AND {cell.readable})"
-            )
+            both = plain if cell.readable == "true" else f"({plain} AND {cell.readable})"
+            cell = replace(cell, readable=both)
         cells[name] = cell
     added = tuple(name for name in names if name not in spec.columns)
-    return Source(
-        table=f"(SELECT row, line, {broken} AS broken, {extracted} FROM {rows})",  # noqa: S608 - quoted
-        row="row",
-        cells=_ordered(cells, added, spec),
-        added=added,
-        whole_rows=(Rule(None, "structure", "line", "broken", "one JSON object with each key once"),),
+    whole = Rule(
+        column=None,
+        name="structure",
+        text="line",
+        broken="broken",
+        expected="one JSON object with each key once",
     )
+    table = f"(SELECT row, line, {broken} AS broken, {extracted} FROM {rows})"  # noqa: S608 - quoted
+    return _source(table, cells, added, spec, row="row", whole_rows=(whole,))
 
 
 def _pointer(name: str) -> str:
@@ -198,13 +198,8 @@ def parquet_source(path: Path, spec: ModelSpec, engine: Engine) -> Source:
     }
     added = tuple(name for name in names if name not in spec.columns)
     aliases = ", ".join([*(f"c{i}" for i in range(len(names))), "row"])
-    return Source(
-        table=f"read_parquet({file}, file_row_number=true) AS file({aliases})",
-        row="(row + 1)",
-        cells=_ordered(cells, added, spec),
-        added=added,
-        rows=int(rows or 0),
-    )
+    table = f"read_parquet({file}, file_row_number=true) AS file({aliases})"
+    return _source(table, cells, added, spec, row="(row + 1)", rows=int(rows or 0))
 
 
 def _top_level(schema: Sequence[tuple[str, int | None]]) -> list[str]:
@@ -221,5 +216,27 @@ def _top_level(schema: Sequence[tuple[str, int | None]]) -> list[str]:
     return names
 
 
-def _ordered(cells: Mapping[str, Cell], added: Sequence[str], spec: ModelSpec) -> dict[str, Cell]:
-    return {name: cells[name] for name in (*spec.columns, *added)}
+def _source(
+    table: str, cells: Mapping[str, Cell], added: tuple[str, ...], spec: ModelSpec, **more: Any
+) -> Source:
+    """Have values, and then whether they can be read, computed once per row.
+
+    DuckDB computes an expression once per place it is written in, below AND, OR and CASE.
+    """
+    values, checks, found = [], [], {}
+    for i, name in enumerate((*spec.columns, *added)):
+        cell = cells[name]
+        if not cell.value.isidentifier():
+            values.append(f"{cell.value} AS v{i}")
+            named = {
+                field: getattr(cell, field).replace(cell.value, f"v{i}")
+                for field in ("text", "missing", "readable")
+            }
+            cell = replace(cell, value=f"v{i}", **named)
+        if cell.readable != "true":
+            checks.append(f"{cell.readable} AS r{i}")
+            cell = replace(cell, readable=f"r{i}")
+        found[name] = cell
+    table = f"(SELECT {', '.join(['*', *values])} FROM {table})"  # noqa: S608 - quoted
+    table = f"(SELECT {', '.join(['*', *checks])} FROM {table})"  # noqa: S608 - quoted
+    return Source(table=table, cells=found, added=added, **more)

@@ -23,18 +23,18 @@ def write_good(plan: Plan, target: Path, engine: Engine, *, repeated: bool, clea
         repeated: Whether rows with a repeated key were found.
         clean: Whether all rows are good.
     """
-    values = ", ".join(f"{cell.value} AS v{i}" for i, cell in enumerate(plan.source.cells.values()))
+    kept = ", ".join(f"k{i}" for i in range(len(plan.source.cells)))
+    values = ", ".join(f"{cell.value} AS k{i}" for i, cell in enumerate(plan.source.cells.values()))
     if clean:
         select = f"SELECT {values} FROM {plan.source.table}"  # noqa: S608 - see sources
     else:
-        kept = ", ".join(f"v{i}" for i in range(len(plan.source.cells)))
-        other = f" AND row NOT IN {repeated_rows()}" if repeated else ""
-        number = f"{plan.source.row} AS row, " if repeated else ""
+        other = f" AND number NOT IN {repeated_rows()}" if repeated else ""
+        number = f"{plan.source.row} AS number, " if repeated else ""
         select = (
-            f"SELECT {kept} FROM (SELECT {number}{plan.good} AS good, {values} "  # noqa: S608 - see sources
-            f"FROM {plan.source.table}) WHERE good{other}"
+            f"SELECT {kept} FROM (SELECT {number}good, {values} FROM {plan.table}) "  # noqa: S608 - see sources
+            f"WHERE good{other}"
         )
-    named = ", ".join(f"v{i} AS {identifier(name)}" for i, name in enumerate(plan.source.cells))
+    named = ", ".join(f"k{i} AS {identifier(name)}" for i, name in enumerate(plan.source.cells))
     write_rows(engine, f"SELECT {named} FROM ({select})", target)  # noqa: S608 - see sources
 
 
