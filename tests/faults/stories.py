@@ -344,4 +344,8 @@ def tellable(**fixed: Any) -> st.SearchStrategy[Story]:
         "triggers": st.sampled_from(TRIGGERS),
         "window": st.sampled_from(WINDOWS),
     }
-    return st.builds(Story, **(parts | {name: st.just(value) for name, value in fixed.items()}))
+    given = {
+        name: value if isinstance(value, st.SearchStrategy) else st.just(value)
+        for name, value in fixed.items()
+    }
+    return st.builds(Story, **(parts | given))

@@ -320,7 +320,7 @@ class World:
         """Let time pass."""
         self._until(self.clock.now + seconds)
 
-    def settle(self, *, replays: int = 3, patience: int = 400) -> None:
+    def settle(self, *, replays: int = 3, patience: int = 200) -> None:
         """Let nothing go wrong any more, and wait until nothing happens any more.
 
         Raises:
@@ -342,7 +342,10 @@ class World:
             coming = [m.visible_at for q in self._live() for m in q.messages]
             coming += [at for at, _, _, action in self._timers if action != self._sweep]
             coming += self._held_until() + self._turns() + self._deadlines()
-            changed = before != self._pulse() or bool(self.running)
+            # What was due just now shows at the sweep after it.
+            just_due = any(0 <= self.clock.now - due <= SWEEP_SECONDS for due in coming)
+            coming = [due for due in coming if due > self.clock.now]
+            changed = before != self._pulse() or bool(self.running) or just_due
             quiet = 0 if changed else quiet + 1
             if quiet >= QUIET_SWEEPS and coming:
                 self._jump(min(coming))
@@ -369,7 +372,7 @@ class World:
         for model in self.specs:
             plan = self.item(model, "plan")
             until = plan.get("held", {}).get("M", {}).get("until", {}).get("N") if plan else None
-            if until is not None and float(until) > self.clock.now:
+            if until is not None:
                 found.append(float(until))
         return found
 
@@ -380,9 +383,9 @@ class World:
             item = self.dynamodb.tables[LEDGER].get((push.model, f"object#{push.key}#{push.version_id}"))
             unsettled = item is None or item["state"]["S"] == "claimed"
             if unsettled and self.s3.version(DATA, push.key, push.version_id):
-                turns = (push.at + 900.0 * 2**k + 1.0 for k in range(8))
-                found += [next((turn for turn in turns if turn > self.clock.now), self.clock.now)]
-        return [turn for turn in found if turn > self.clock.now]
+                turns = [push.at + 900.0 * 2**k + 1.0 for k in range(8)]
+                found += turns
+        return found
 
     def _deadlines(self) -> list[float]:
         """When people must hear of deliveries that are not complete."""
@@ -392,7 +395,7 @@ class World:
                 if item["state"]["S"] == "open":
                     due = float(item["first_at"]["N"]) + spec.triggers.manifest_deadline_seconds
                     found.append(due)
-        return [due for due in found if due > self.clock.now]
+        return found
 
     def _pulse(self) -> tuple[int, ...]:
         """Changes whenever something was done that a sweep alone does not do."""
