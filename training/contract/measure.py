@@ -17,6 +17,7 @@ Deciles = tuple[tuple[float, ...] | None, int]
 # Deciles of so many rows are as good as those of all, and quickly sorted.
 _DECILE_ROWS = 20_000
 FEWEST_PICKED = 1000
+_LISTED_ROWS = 12_000_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,32 +105,57 @@ def _query(
     picked = f" FILTER ({' AND '.join(conditions)})" if conditions else ""
     values = [plan.source.cells[f.name].value for f in plan.deciles]
     fields = ", ".join(f"'d{i}': {value}" for i, value in enumerate(values))
+    digests, repeated = _keys(plan, rows_about, only) if plan.key and with_keys else ("0", "0")
     counted = [
         "count(*)",
         *asked,
-        f"count(*){only} - count(DISTINCT {plan.key_hash}){only}" if plan.key and with_keys else "0",
         *(f"{end}({value}){only}" for value in (plan.label, plan.time) for end in ("min", "max")),
-        # One list is filled faster than many quantiles.
-        f"list({{{fields}}}){picked}" if values else "[]",
         # Columns that nobody asks for are not looked at by the reader, so not even for broken text.
         " + ".join(f"count({cell.value})" for cell in plan.source.cells.values()),
+        f"{digests} AS digests",
+        # One list is filled faster than many quantiles.
+        (f"list({{{fields}}}){picked}" if values else "[]") + " AS picks",
     ]
-    named = ", ".join(f"{one} AS a{i}" for i, one in enumerate(counted))
-    kept = ", ".join(f"a{i}" for i in range(len(asked) + 6))
-    picks, looked = f"a{len(asked) + 6}", f"a{len(asked) + 7}"
+    named = ", ".join(f"{one} AS a{i}" for i, one in enumerate(counted[:-2]))
     quantiles = ", ".join(
         f"quantile_disc(one.d{i}, {list(QUANTILES)}), count(one.d{i})" for i in range(len(values))
     )
     table = plan.source.table if clean else plan.table
     return (
-        f"WITH found AS MATERIALIZED (SELECT {named} FROM {table}), "  # noqa: S608 - see sources
-        f"deciles AS (SELECT {quantiles or 'count(*)'} FROM (SELECT unnest({picks}) AS one FROM found)) "
-        f"SELECT {kept}, deciles.*, {looked} FROM found, deciles"
+        f"WITH found AS MATERIALIZED (SELECT {named}, {', '.join(counted[-2:])} FROM {table}), "  # noqa: S608
+        f"deciles AS (SELECT {quantiles or 'count(*)'} FROM (SELECT unnest(picks) AS one FROM found)) "
+        f"SELECT found.* EXCLUDE (digests, picks), {repeated}, deciles.* FROM found, deciles"
+    )
+
+
+def _keys(plan: Plan, rows_about: int, only: str) -> tuple[str, str]:
+    """An aggregate of the keys' hashes, and how many rows have one that another row has.
+
+    Sorting hashes takes less time and memory than counting different ones, as long as they fit into memory.
+    """
+    if 0 < rows_about <= _LISTED_ROWS:
+        listed = "SELECT unnest(digests) AS digest FROM found"
+        return (
+            f"list({plan.key_hash}){only}",
+            f"({_neighbours(listed)})",
+        )
+    return f"count(*){only} - count(DISTINCT {plan.key_hash}){only}", "digests"
+
+
+def _repeats(plan: Plan) -> str:
+    """The same of a file that is read again so fast that no list is needed."""
+    return _neighbours(f"SELECT {plan.key_hash} AS digest FROM {plan.source.table}")  # noqa: S608 - see sources
+
+
+def _neighbours(digests: str) -> str:
+    return (
+        "SELECT count(*) FROM (SELECT digest, lead(digest) OVER (ORDER BY digest) AS following "  # noqa: S608
+        f"FROM ({digests})) WHERE digest = following"
     )
 
 
 def _counts(plan: Plan, found: tuple[Any, ...], asked: int, numbers: tuple[int, ...]) -> Counts:
-    repeated, low, high, oldest, newest, *deciles = found[asked + 1 :]
+    low, high, oldest, newest, _, repeated, *deciles = found[asked + 1 :]
     forgotten, bad, *broken = numbers
     return Counts(
         rows=int(found[0]),
@@ -159,11 +185,3 @@ def _spread(plan: Plan) -> str:
         return plan.key_hash
     values = [plan.source.cells[f.name].value for f in plan.deciles[:2]]
     return f"hash({', '.join([plan.time, plan.label, *values])})"
-
-
-def _repeats(plan: Plan) -> str:
-    """Equal neighbours among the sorted hashes; sorting takes less time and memory than counting them."""
-    return (
-        "SELECT count(*) FROM (SELECT digest, lead(digest) OVER (ORDER BY digest) AS following "  # noqa: S608
-        f"FROM (SELECT {plan.key_hash} AS digest FROM {plan.source.table})) WHERE digest = following"
-    )

@@ -80,7 +80,14 @@ def future_rule(name: str, cell: Cell, latest: str) -> Rule:
 
 
 def _missing(name: str, cell: Cell, expected: str) -> Rule:
-    return Rule(column=name, name="missing", text=cell.text, broken=cell.missing, expected=expected)
+    return Rule(
+        column=name,
+        name="missing",
+        text=cell.text,
+        broken=cell.missing,
+        kept=f"count({cell.value}) = count(*)",
+        expected=expected,
+    )
 
 
 def _unreadable(name: str, cell: Cell, rule: str, expected: str, *, time: bool = False) -> Rule:
