@@ -161,8 +161,8 @@ def test_a_job_on_bad_data_fails_with_our_own_words(folder, image):  # noqa: F81
     job = _train(folder, image, [*rows, rows[-1].rsplit(",", 1)[0] + ",7"], "3" * 20)
     assert job.finish() == 1
     assert job.container.failure_text() == (
-        "column late: the 299 rows to train with (duplicate rows dropped: 1) hold the label 7; a binary label "
-        "is 0 or 1"
+        "column late: the 299 rows to train with (duplicate rows dropped: 1) hold the label 7; a binary "
+        "label is 0 or 1"
     )
 
 
