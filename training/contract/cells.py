@@ -111,9 +111,9 @@ def text_cell(cell: str, kind: Kind) -> Cell:
 
 
 def _time(cell: str) -> str:
-    """The time in UTC; a cast to TIMESTAMP alone would leave out the offset."""
+    """The time in UTC; a cast to TIMESTAMP alone would leave out the offset, which no shorter text has."""
     return (
-        f"(CASE WHEN strlen({cell}) > 16 AND substr({cell}, -6, 1) IN ('+', '-') "
+        f"(CASE WHEN strlen({cell}) > 21 AND substr({cell}, -6, 1) IN ('+', '-') "
         f"THEN TRY_CAST({cell} AS TIMESTAMPTZ)::TIMESTAMP ELSE TRY_CAST({cell} AS TIMESTAMP) END)"
     )
 
