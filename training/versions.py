@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from bisect import bisect_right
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -206,14 +206,18 @@ def diff(a: Mapping[str, Any], b: Mapping[str, Any]) -> Difference:
 
 
 def store(s3: Any, version: DataVersion, owner: str) -> None:
-    """Write manifest and record; what is there already must be the same.
+    """Write manifest and record; what is there already must name the same files.
+
+    Two pushes may have made the same file, and the one that was first may be recorded last: the record then
+    tells of the other push, and stays as it is.
 
     Raises:
         VersionError: Something else lies under the name; it is left as it is.
     """
     record = json.dumps(version.document(), indent=1)
-    _write_once(s3, version.bucket, record_key(version.model, version.id), record, owner)
-    _write_once(s3, version.bucket, version.manifest.key(version.model), version.manifest.body, owner)
+    _write_once(s3, version.bucket, record_key(version.model, version.id), record, owner, _files)
+    body = version.manifest.body
+    _write_once(s3, version.bucket, version.manifest.key(version.model), body, owner, lambda text: text)
 
 
 def load(s3: Any, bucket: str, model: str, data_version: str, owner: str) -> dict[str, Any] | None:
@@ -229,8 +233,20 @@ def load(s3: Any, bucket: str, model: str, data_version: str, owner: str) -> dic
     return found
 
 
-def _write_once(s3: Any, bucket: str, key: str, body: str, owner: str) -> None:
-    """Write an object that must not change once it is there.
+def _files(text: str) -> object:
+    """What of a record is the same for everybody who computes it."""
+    try:
+        found = json.loads(text)
+        files = [(one["key"], one["sha256"], one["rows"]) for one in found["objects"]]
+        return found["model"], found["data_version"], found["window"]["setting"], files
+    except (ValueError, TypeError, KeyError):
+        return text
+
+
+def _write_once(
+    s3: Any, bucket: str, key: str, body: str, owner: str, meaning: Callable[[str], object]
+) -> None:
+    """Write an object whose meaning must not change once it is there.
 
     https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html
     """
@@ -247,7 +263,7 @@ def _write_once(s3: Any, bucket: str, key: str, body: str, owner: str) -> None:
         if code(error) not in ("PreconditionFailed", "412"):
             raise
         answer = s3.get_object(Bucket=bucket, Key=key, ExpectedBucketOwner=owner)
-        if answer["Body"].read() != body.encode():
+        if meaning(answer["Body"].read().decode(errors="replace")) != meaning(body):
             raise VersionError(
                 f"s3://{bucket}/{key}: found other content than this data version has; "
                 "a data version never changes, so look who wrote it"

@@ -1,5 +1,6 @@
 """A data version is what is accepted, within the window; however often it is written, it is the same."""
 
+import dataclasses
 import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -188,6 +189,16 @@ def test_a_record_is_never_replaced_by_another(store):
     with pytest.raises(versions.VersionError, match=key):
         versions.store(store.s3, version, ACCOUNT)
     assert store.get(key) == b"{}"
+
+
+def test_the_same_files_told_of_by_an_earlier_push_are_the_same_version(store):
+    first = select("all", accepted("a"))
+    versions.store(store.s3, first, ACCOUNT)
+    twin = dataclasses.replace(accepted("a"), raw_sha256="0" * 64, source="incoming/toy/twin.gz", dropped=1)
+    later = select("all", dataclasses.replace(twin, accepted_at=twin.accepted_at - 60), accepted("a"))
+    assert later.document() != first.document()
+    versions.store(store.s3, later, ACCOUNT)
+    assert versions.load(store.s3, DATA, "toy", first.id, ACCOUNT) == first.document()
 
 
 def test_two_versions_differ_in_files_rows_window_and_contract():
