@@ -88,7 +88,7 @@ def tasks(files: dict[str, Path], theirs: Path) -> dict[str, tuple[str, str, Pat
 
 
 def run(python: str, child: str, file: Path | None) -> dict[str, float]:
-    """One check in a fresh process: wall seconds from its start to its end, peak of its memory in MB."""
+    """One check in a fresh process: seconds from start to end and of its CPUs, peak of memory in MB."""
     variables = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
     began = time.perf_counter()
     done = subprocess.run(
@@ -100,7 +100,7 @@ def run(python: str, child: str, file: Path | None) -> dict[str, float]:
     if done.returncode:
         raise SystemExit(f"{child} ended with {done.returncode}:\n{done.stderr[-3000:]}")
     said = json.loads(done.stdout.splitlines()[-1])
-    return {"seconds": round(seconds, 2), "megabytes": round(said["megabytes"])}
+    return {"seconds": round(seconds, 2)} | {name: round(value, 2) for name, value in said.items()}
 
 
 def finish(verdict: bool) -> None:
@@ -110,7 +110,8 @@ def finish(verdict: bool) -> None:
     import resource
 
     unit = 1e6 if sys.platform == "darwin" else 1e3
-    print(json.dumps({"megabytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit}))
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    print(json.dumps({"cpu_seconds": used.ru_utime + used.ru_stime, "megabytes": used.ru_maxrss / unit}))
 
 
 def build(folder: Path, rows: int) -> dict[str, Path]:
@@ -133,7 +134,8 @@ def build(folder: Path, rows: int) -> dict[str, Path]:
         )
         connection.execute(
             "CREATE TABLE data AS SELECT year.* "
-            f"REPLACE (departure - to_days({SHIFT_DAYS} * copy::INTEGER) AS departure) FROM range({COPIES}) AS copies(copy), year ORDER BY {', '.join(KEY)} LIMIT {rows}"
+            f"REPLACE (departure - to_days({SHIFT_DAYS} * copy::INTEGER) AS departure) "
+            f"FROM range({COPIES}) AS copies(copy), year ORDER BY {', '.join(KEY)} LIMIT {rows}"
         )
         connection.execute(f"COPY data TO '{files['parquet']}' (FORMAT parquet)")
         connection.execute(
@@ -286,6 +288,7 @@ def machine() -> dict[str, str]:
     return {
         "date": datetime.now().astimezone().date().isoformat(),
         "cpus": str(os.cpu_count()),
+        "load": f"{os.getloadavg()[0]:.1f}",
         "system": platform.platform(terse=True),
         "python": platform.python_version(),
     }
@@ -299,16 +302,15 @@ def show(report: dict[str, Any]) -> None:
         seconds = [one["seconds"] for one in found]
         megabytes = statistics.median(one["megabytes"] for one in found)
         middle[name] = statistics.median(seconds), megabytes
-        print(
-            f"{name:<28} {middle[name][0]:6.2f} s  ({min(seconds):.2f} - {max(seconds):.2f})  {megabytes:6.0f} MB"
-        )
+        spread = f"({min(seconds):.2f} - {max(seconds):.2f})"
+        work = statistics.median(one["cpu_seconds"] for one in found)
+        print(f"{name:<28} {middle[name][0]:6.2f} s {spread:>16} {work:6.2f} s CPU {megabytes:6.0f} MB")
     print(f"{'bundle, unpacked':<28} {report['bundle_mb']:>26} MB")
     for name, (seconds, megabytes) in middle.items():
         ours = middle.get(f"{name.partition(',')[0]}, Upkeep")
         if ours and "Upkeep" not in name:
-            print(
-                f"{name}: Upkeep takes {ours[0] / seconds:.0%} of the time and {ours[1] / megabytes:.0%} of the memory"
-            )
+            shares = f"{ours[0] / seconds:.1%} of the time, {ours[1] / megabytes:.0%} of the memory"
+            print(f"{name}: Upkeep takes {shares}")
 
 
 if __name__ == "__main__":
