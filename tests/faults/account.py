@@ -206,7 +206,7 @@ def attach(client: Any) -> Any:
     """
     if hasattr(client, _MARK):
         return client
-    service, original = client.meta.service_model.service_name, client._make_api_call
+    service = client.meta.service_model.service_name
     # boto3 writes total_max_attempts down as the number of repetitions beyond the first.
     retries = client.meta.config.retries or {}
     attempts = int(retries.get("total_max_attempts") or retries.get("max_attempts", 4) + 1)
@@ -214,7 +214,7 @@ def attach(client: Any) -> Any:
     def make(operation_name: str, api_params: Mapping[str, Any]) -> Any:
         account = _account
         if account is None:
-            return original(operation_name, api_params)
+            return type(client)._make_api_call(client, operation_name, api_params)
         model = client.meta.service_model.operation_model(operation_name)
         context = {
             "client_region": REGION,
@@ -240,6 +240,13 @@ def attach(client: Any) -> Any:
     client._make_api_call = make
     setattr(client, _MARK, True)
     return client
+
+
+def detach(client: Any) -> None:
+    """Give a client back as it was: others share it, and have hooks of their own."""
+    if hasattr(client, _MARK):
+        delattr(client, "_make_api_call")
+        delattr(client, _MARK)
 
 
 def _metadata(status: int) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from tests.faults.machines import SageMaker, States
 from tests.faults.nemesis import KILL_AFTER, LOSE, THROTTLE, Nemesis, Strike
 from tests.faults.queues import SNS, SQS, Queue
 from tests.faults.s3 import S3
-from tests.faults.world import World
+from tests.faults.world import CLIENTS, World
 from training.aws import client
 
 BUCKET, TABLE = "upkeep-conformance", "conformance"
@@ -32,6 +32,8 @@ def entered(account):
         yield
     finally:
         accounts.enter(None)
+        for service in CLIENTS:
+            accounts.detach(client(service))
 
 
 @pytest.fixture

@@ -228,9 +228,13 @@ class World:
         return self
 
     def __exit__(self, *_: object) -> None:
+        from training import aws
+
         for call in self.running:
             call.lane.kill()
         accounts.enter(None)
+        for name in CLIENTS:
+            accounts.detach(aws.client(name))
         logging.disable(logging.NOTSET)
         for patch in reversed(self._patches):
             patch.stop()
