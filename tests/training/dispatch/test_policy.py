@@ -106,7 +106,8 @@ def test_a_start_that_is_due_stays_due_until_something_happens(triggers, history
         assert decide(life.view(), life.now + later) == decision
 
 
-@given(triggers, histories, st.floats(0, 1, exclude_max=True))
+# Closer to 1, the product is the time itself: a double has no room between two seconds of 2027.
+@given(triggers, histories, st.floats(0, 0.9999))
 def test_nothing_is_started_before_the_time_that_is_named(triggers, history, share):
     life = live(triggers, history)
     decision = decide(life.view(), life.now)
