@@ -76,7 +76,8 @@ class Objects(Core):
                 return Claim(True, record)
             if not self._is_free(found, record.owner):
                 return Claim(False, found)
-            broken_off = found.state == CLAIMED and found.claimed_until > 0
+            # A message delivered twice at once takes a live claim from itself; nothing has crashed then.
+            broken_off = found.state == CLAIMED and 0 < found.claimed_until <= self.now()
             record = replace(record, crashes=found.crashes + broken_off if found.state == CLAIMED else 0)
             condition = "#state = :state AND #claimed_until = :until AND #owner = :owner"
             values = {"state": found.state, "until": found.claimed_until, "owner": found.owner}

@@ -171,6 +171,10 @@ def test_claims_that_ended_without_a_word_are_counted_and_those_given_back_are_n
     assert _claim(ledger, "m5").record.crashes == 0, "somebody has mended it"
 
 
+def test_a_message_that_is_delivered_many_times_at_once_has_not_crashed(ledger):
+    assert [_claim(ledger, "m1").record.crashes for _ in range(6)] == [0] * 6
+
+
 def test_the_latest_request_to_forget_is_known_with_a_content(ledger):
     assert ledger.known("toy", "x", "x").latest_forget is None
     for name in ("one", "two"):
