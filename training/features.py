@@ -92,7 +92,7 @@ class FeatureEncoder:
             raise ValueError(f"features: found format {data.get('format')!r}, expected {FORMAT}")
         columns = []
         for item in data["columns"]:
-            feature = {**item, "values": tuple(item["values"])}
+            feature = {**item, **{name: tuple(item.get(name, ())) for name in ("values", "deciles")}}
             categories = tuple(feature.pop("categories"))
             columns.append(Column(Feature(**feature), categories))
         return cls(columns)

@@ -151,7 +151,7 @@ def _logs(reference: Sequence[float], found: Sequence[float]) -> list[float] | N
 def _text(column: str, factor: float, expected: float, found: float) -> str:
     times, direction = (factor, "larger") if factor > 1 else (1 / factor, "smaller")
     guesses = likely_units(factor)
-    guess = f" ({' or '.join(guesses)}?)" if guesses else ""
+    guess = f", perhaps from {' or '.join(guesses)}" if guesses else ""
     return (
         f"column {column}: the numbers are about {_round(times)} times {direction} than in the data the "
         f"model knows: half are below {_round(found)}, expected about {_round(expected)}; has the unit "

@@ -35,7 +35,7 @@ def test_the_sentence_names_the_factor_the_likely_units_and_what_to_do():
     change = unit_change(SIZE, _times(60), 1000, FACTOR)
     assert change.text.startswith(
         "column size: the numbers are about 60 times larger than in the data the model knows: half are below "
-        "1,860, expected about 31; has the unit changed ("
+        "1,860, expected about 31; has the unit changed, perhaps from "
     )
     assert "minutes to seconds" in change.text
     assert "Convert the column back" in change.text
