@@ -119,7 +119,8 @@ def _label(spec: ModelSpec, counts: Counts, good: int) -> list[Finding]:
     if low != high:
         return []
     value = low if isinstance(low, str) else f"{low:g}"
-    text = f"column {spec.target}: all {good:,} rows have the label {value}; at least two labels are needed"
+    whose = f"all {good:,} rows have" if good > 1 else "the only row has"
+    text = f"column {spec.target}: {whose} the label {value}; at least two labels are needed"
     return [Finding(spec.target, "label", good, text, ({"row": 1, "value": value},))]
 
 
