@@ -157,6 +157,11 @@ def _step_run(source: Source, progress: Progress) -> Progress:
         all_known = bool(keys) and all(upload.known for upload in progress.accepted)
         wanted = source.wanted(keys)
         run = source.run_with(wanted or keys, new_only=not all_known)
+        if run is None and not all_known:
+            # Other bytes, but the same rows: what they became was read by a run before the push.
+            before = source.run_with(wanted or keys, new_only=False)
+            if before is not None and before.status == "SUCCEEDED":
+                run, all_known = before, True
         hold = source.held() if run is None else None
         repeated = all_known and run is not None and run.ended
         progress = replace(progress, wanted=tuple(wanted), hold=hold, repeated=repeated)

@@ -140,8 +140,10 @@ class Deployment:
     outputs: Mapping[str, Any] = field(default_factory=dict)
 
     def of(self, kind: str) -> list[Resource]:
-        """The provider's resources of a type: `aws:s3/bucket:Bucket`, or only its last part, `Bucket`."""
-        return [r for r in self.custom if kind in (r.type, r.type.rpartition(":")[2])]
+        """The provider's resources of a type by name: `aws:s3/bucket:Bucket`, or only its end, `Bucket`."""
+        # Registered in an order that is another in each process.
+        found = [r for r in self.custom if kind in (r.type, r.type.rpartition(":")[2])]
+        return sorted(found, key=lambda resource: resource.name)
 
     def one(self, kind: str, name: str = "") -> Resource:
         """The resource of a type whose logical name is given, or the only one there is."""

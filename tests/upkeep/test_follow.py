@@ -48,6 +48,7 @@ class Script:
     state: str = ACCEPTED
     reason: str = ""
     run: Run | None = RUN
+    before: Run | None = None
     version: Package | None = PACKAGE
     rollout: Run | None = RELEASE
     served: Serving = SERVING
@@ -71,7 +72,7 @@ class Script:
     def run_with(self, keys, *, new_only):
         assert keys in ([UPLOAD.accepted_key], [])
         self.new_only = new_only
-        return self.run
+        return self.run if new_only or self.run else self.before
 
     def describe(self, run):
         assert not run.ended, "what has ended does not change any more"
@@ -227,6 +228,18 @@ def test_files_trained_on_before_are_nothing_new_and_name_the_run():
     result = told(script, replace(UPLOAD, known=True))
     assert (result.outcome, result.exit_code, script.new_only) == ("unchanged", 0, False)
     assert result.reason == "This very content was trained on before, by run 01234567: better by 0.01"
+
+
+def test_other_bytes_with_rows_that_were_trained_on_before_are_nothing_new():
+    result = told(Script(run=None, before=RUN), UPLOAD)
+    assert (result.outcome, result.exit_code) == ("unchanged", 0)
+    assert "trained on before, by run 01234567" in result.reason
+
+
+def test_other_bytes_with_rows_that_a_run_failed_on_are_waited_for():
+    failed = replace(RUN, status="FAILED", cause="no rows", decision=None)
+    script = Script(run=None, before=failed, later=[{}, {"run": RUN}])
+    assert told(script, UPLOAD).outcome == "released"
 
 
 def test_files_accepted_before_that_a_run_reads_only_now_are_followed_to_its_end():
