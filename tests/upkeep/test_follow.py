@@ -79,7 +79,7 @@ class Script:
         return self.run if run.id == RUN.id else self.rollout
 
     def decision(self, run):
-        return self.run.decision
+        return (self.run or run).decision
 
     def steps(self, run):
         return [Step(name="Train", status="done", started=START, ended=START + SECOND, spent_seconds=1)]
