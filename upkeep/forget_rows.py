@@ -121,7 +121,7 @@ class Scrubbed:
 
 def count(path: Path, wanted: Wanted) -> Found:
     """How many rows of an accepted object are meant."""
-    with Engine(path) as engine:
+    with Engine() as engine:
         types = _types(path, engine)
         condition = _condition(types, wanted)
         time = wanted.spec.time_column
@@ -139,7 +139,7 @@ def count(path: Path, wanted: Wanted) -> Found:
 
 def remove(path: Path, wanted: Wanted, target: Path) -> None:
     """Write an accepted object again without the rows that are meant: the bytes the intake would write."""
-    with Engine(path) as engine:
+    with Engine() as engine:
         condition = _condition(_types(path, engine), wanted)
         kept = f"SELECT * FROM {_table(path)} WHERE NOT ({condition})"  # noqa: S608 - quoted
         write_rows(engine, kept, target)

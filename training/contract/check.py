@@ -58,7 +58,7 @@ def check_file(
         OSError: The file cannot be read, or there is no space left to work.
     """
     del name
-    with Engine(path) as engine:
+    with Engine() as engine:
         check = _Check(
             path, spec, (now or datetime.fromtimestamp(clock.now(), UTC)).astimezone(UTC), forgotten, engine
         )

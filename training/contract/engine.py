@@ -1,10 +1,11 @@
-"""A DuckDB connection that keeps within its memory and puts what does not fit beside the file."""
+"""A DuckDB connection that keeps within its memory and puts what does not fit on disk."""
 
 from __future__ import annotations
 
 import errno
 import os
 import shutil
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,13 +27,14 @@ class QueryError(Exception):
 
 
 class Engine:
-    """One connection, for one file; what it writes for itself lies beside the file and is gone afterwards."""
+    """One connection, for one file; what it writes for itself lies in a folder of its own, gone afterwards."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self) -> None:
         import duckdb  # late: a Lambda that only quarantines unknown prefixes never needs it
 
         self._errors = duckdb
-        self._scratch = path.parent / f"{path.name}.duckdb"
+        # Not beside the file: two checks of it would share the folder, and there may be no right to write.
+        self._scratch = Path(tempfile.mkdtemp(prefix="upkeep-check-"))
         self._connection = duckdb.connect(
             ":memory:",
             config={
@@ -84,7 +86,6 @@ class Engine:
 
     def scratch(self, name: str) -> Path:
         """Where a file may be put that nobody needs after the check."""
-        self._scratch.mkdir(exist_ok=True)
         return self._scratch / name
 
     @contextmanager

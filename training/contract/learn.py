@@ -93,7 +93,7 @@ def study(
             _clean(path, target, time_column, task, Path(folder) / f"{number}.parquet")
             for number, path in enumerate(paths)
         ]
-        with Engine(Path(folder) / "data") as engine:
+        with Engine() as engine:
             return _Study(engine, clean, target, time_column, task, name).propose()
 
 
@@ -149,7 +149,7 @@ def _kinds(path: Path, report: Report) -> dict[str, str]:
     """The types a Parquet file gives its columns; empty for text."""
     if report.format.get("kind") != "parquet":
         return {}
-    with Engine(path) as engine:
+    with Engine() as engine:
         found = engine.rows(f"DESCRIBE SELECT * FROM read_parquet({quoted(str(path))})")  # noqa: S608 - quoted
     return {str(row[0]): str(row[1]) for row in found}
 
