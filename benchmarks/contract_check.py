@@ -16,18 +16,15 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
-import statistics
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-# Only the standard library up to here: this file is run by the other tools' environment, too.
+# A check's process runs this file, in the other tools' environment too: so only the standard library here,
+# and of that only what a check needs; the rest where it is used.
 ROOT = Path(__file__).resolve().parents[1]
 PEERS = ("pandera[pandas]==0.35.0", "great-expectations==1.24.1", "pandas==3.1.1", "pyarrow==26.0.1")
 KEY = ["departure", "carrier", "origin", "dest", "arrival_minute"]
@@ -43,6 +40,8 @@ TIMEOUT_SECONDS = 900
 
 def main() -> None:
     """Measure and print; or, as a child, do one check."""
+    import tempfile
+
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -119,6 +118,8 @@ def finish(verdict: bool) -> None:
 
 def build(folder: Path, rows: int) -> dict[str, Path]:
     """The data, as CSV and as Parquet."""
+    import tempfile
+
     files = {kind: folder / f"flights-{rows}.{kind}" for kind in ("csv", "parquet")}
     if all(path.is_file() for path in files.values()):
         return files
@@ -289,6 +290,9 @@ def bundle_mb() -> float:
 
 def machine() -> dict[str, str]:
     """Where the figures come from."""
+    import platform
+    from datetime import datetime
+
     return {
         "date": datetime.now().astimezone().date().isoformat(),
         "cpus": str(os.cpu_count()),
@@ -300,6 +304,8 @@ def machine() -> dict[str, str]:
 
 def show(report: dict[str, Any]) -> None:
     """Print medians with the smallest and the largest, and how ours compare with the others'."""
+    import statistics
+
     print("  ".join(f"{key}: {value}" for key, value in report["machine"].items()))
     middle = {}
     for name, found in report["figures"].items():

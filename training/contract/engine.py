@@ -27,7 +27,7 @@ class QueryError(Exception):
 
 
 class Engine:
-    """One connection, for one file; what it writes for itself lies in a folder of its own, gone afterwards."""
+    """One connection, for one file; what it writes for itself lies in its own folder, gone afterwards."""
 
     def __init__(self) -> None:
         import duckdb  # late: a Lambda that only quarantines unknown prefixes never needs it
