@@ -14,8 +14,14 @@ from training import clock as clocks
 from training.aws import client
 from training.ledger.table import Ledger
 
-# How long an example takes says more about the machine's other work than about the code.
-settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+# How long an example takes says more about the machine's other work than about the code. Everybody gets the
+# same examples, as in tests/faults; with UPKEEP_FAULT_EXAMPLES they are others each time.
+settings.register_profile(
+    "busy",
+    deadline=None,
+    derandomize="UPKEEP_FAULT_EXAMPLES" not in os.environ,
+    suppress_health_check=[HealthCheck.too_slow],
+)
 settings.load_profile("busy")
 
 

@@ -119,7 +119,7 @@ def test_names_with_quotes_do_no_harm(tmp_path):
     assert _check(tmp_path, content, spec).reason == ""
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(st.binary(max_size=300), st.booleans())
 def test_no_bytes_crash_the_check(tmp_path_factory, content, after_a_header):
     folder = tmp_path_factory.mktemp("bytes")
@@ -136,7 +136,7 @@ cell = st.one_of(
 )
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 11), st.integers(0, 5), cell), max_size=3), st.integers(0, 99))
 def test_what_the_check_accepts_training_reads(tmp_path_factory, changes, seed):
     folder = tmp_path_factory.mktemp("cells")

@@ -27,8 +27,8 @@ LENIENT = declare(contract={"max_bad_share": 1.0})
 NOW = START.replace(tzinfo=UTC) + timedelta(days=400)
 # A check of a few rows takes some hundredths of a second; ten is a hang, also on a busy machine.
 MOST_SECONDS = 10
-many = settings(max_examples=50, deadline=None, suppress_health_check=list(HealthCheck))
-some = settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+many = settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
+some = settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
 
 
 class Case:

@@ -236,7 +236,7 @@ cells = st.one_of(
 columns = st.lists(st.lists(cells, min_size=12, max_size=12), min_size=1, max_size=4)
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(columns, st.sampled_from(["binary", "multiclass", "regression"]))
 def test_what_was_learned_accepts_what_it_was_learned_from(tmp_path_factory, data, task):
     folder = tmp_path_factory.mktemp("learn")
