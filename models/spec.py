@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -18,6 +19,8 @@ from models.prices import KNOWN_INSTANCES, usd_per_hour
 
 Task = Literal["binary", "multiclass", "regression"]
 FeatureType = Literal["number", "category", "boolean"]
+Block = Literal["row", "hour", "day", "week"]
+Rollout = Literal["canary", "linear", "all_at_once"]
 
 METRICS: dict[str, tuple[str, ...]] = {
     "binary": ("roc_auc", "average_precision", "f1", "accuracy", "log_loss"),
@@ -26,6 +29,11 @@ METRICS: dict[str, tuple[str, ...]] = {
 }
 LOWER_IS_BETTER = frozenset({"log_loss", "rmse", "mae"})
 CONTRACT_DIGITS = 12
+# https://docs.aws.amazon.com/sagemaker/latest/dg/deployment-guardrails-blue-green-linear.html
+LEAST_LINEAR_PERCENT = 10
+# AutoRollbackConfig takes ten alarms, and some are ours:
+# https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_AutoRollbackConfig.html
+MOST_ROLLBACK_ALARMS = 6
 DECILES = 9
 ESTIMATORS = ("hist_gradient_boosting", "logistic_regression", "random_forest")
 
@@ -116,23 +124,51 @@ class Gate:
     Attributes:
         metric: Metric both are scored with on the same fresh holdout; allowed ones depend on the task.
         minimum: The challenger must reach this value (for errors such as ``rmse``: stay at or below it).
-        minimum_gain: The challenger must be better than the champion by at least this much.
+        minimum_gain: The challenger must be better than the champion by more than this.
+        confidence: How sure that must be; 1 minus the share of equal models that may be promoted by chance.
+        block: Rows of one such span of time may share their luck (the weather of an hour); only whole spans
+            count as independent.
+        floors: Further metrics and the value each must reach, as ``minimum`` for the main one.
+        slices: Features whose every value (of numbers: every quarter) is looked at by itself.
+        max_slice_loss: No slice may lose more than this of the metric.
+        slice_min_rows: A smaller slice tells nothing.
+        max_calibration_error: Largest mean distance between a score and the share of label 1; binary only.
+        max_latency_milliseconds: 99 of 100 single rows must be answered within this time.
+        max_artifact_mb: Size of the unpacked model, in units of 1,000,000 bytes.
+        max_holdout_uses: So many decisions at most may be made on the same rows.
     """
 
     metric: str = "roc_auc"
     minimum: float | None = None
-    minimum_gain: float = 0.0
+    minimum_gain: float = limit(0.0, minimum=0.0)
+    confidence: float = limit(0.95, minimum=0.5, maximum=0.9999)
+    block: Block = "hour"
+    floors: Mapping[str, Any] = field(default_factory=dict)
+    slices: tuple[str, ...] = ()
+    max_slice_loss: float = limit(0.05, minimum=0.0)
+    slice_min_rows: int = limit(200, minimum=20)
+    max_calibration_error: float | None = limit(None, minimum=0.0)
+    max_latency_milliseconds: float = limit(250.0, minimum=0.1)
+    max_artifact_mb: int = limit(500, minimum=1)
+    max_holdout_uses: int = limit(10, minimum=1)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Serving:
-    """How the model is served.
+    """How the model is served, and how a new version takes over.
 
     Attributes:
         instance_type: SageMaker hosting instance.
         instance_count: Instances behind the endpoint; two or more survive the loss of an availability zone.
         workers: Server processes per instance; the image's default is one per CPU.
         capture_percent: Share of requests recorded to the data bucket, 0 switches capture off.
+        rollout: ``canary`` moves ``step_percent`` first and the rest after ``bake_seconds``, ``linear`` moves
+            as much again and again, ``all_at_once`` everything.
+        step_percent: Share of the instances that a canary or a linear step is.
+        bake_seconds: How long each step, and all traffic at the end, is watched by the rollback alarms.
+        rollback_alarms: Alarms of your own, by name, that take a release back beside ours: of a figure that
+            tells how good the answers are, say.
+        check_requests: So many recorded requests are answered by a new version before it gets traffic.
     """
 
     instance_type: str = limit("ml.m5.large", pattern=_INSTANCE)
@@ -140,6 +176,13 @@ class Serving:
     instance_count: int = limit(2, minimum=1, maximum=100)
     workers: int = limit(2, minimum=1, maximum=64)
     capture_percent: int = limit(100, minimum=0, maximum=100)
+    rollout: Rollout = "canary"
+    # CapacitySize: https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_TrafficRoutingConfig.html
+    step_percent: int = limit(10, minimum=1, maximum=50)
+    # WaitIntervalInSeconds and TerminationWaitInSeconds: at most an hour, same page.
+    bake_seconds: int = limit(300, minimum=0, maximum=3600)
+    rollback_alarms: tuple[str, ...] = ()
+    check_requests: int = limit(200, minimum=0, maximum=10_000)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -234,7 +277,7 @@ class ModelSpec:
         triggers: When new data starts a training.
         training: How a challenger is fitted.
         gate: When it may replace the champion.
-        serving: How it is served.
+        serving: How it is served and released.
         monitoring: Thresholds of the alarms.
     """
 
@@ -356,8 +399,8 @@ def _check_whole(spec: ModelSpec, errors: list[str]) -> None:
     if spec.gate.metric not in METRICS[spec.task]:
         allowed = ", ".join(METRICS[spec.task])
         errors.append(f"gate.metric: found {spec.gate.metric!r}, allowed for a {spec.task} task: {allowed}")
-    if spec.gate.minimum_gain < 0:
-        errors.append(f"gate.minimum_gain: found {spec.gate.minimum_gain:g}, expected 0 or more")
+    _check_gate(spec, errors)
+    _check_serving(spec.serving, errors)
     unknown = [column for column in spec.contract.key if column not in spec.columns]
     if unknown:
         allowed = ", ".join(spec.columns)
@@ -375,4 +418,31 @@ def _check_whole(spec: ModelSpec, errors: list[str]) -> None:
         allowed = ", ".join(ESTIMATORS)
         errors.append(
             f"training.estimator: found {estimator!r}, expected {allowed} or a dotted path of your own"
+        )
+
+
+def _check_gate(spec: ModelSpec, errors: list[str]) -> None:
+    gate, allowed = spec.gate, ", ".join(METRICS[spec.task])
+    for metric, value in gate.floors.items():
+        if metric not in METRICS[spec.task]:
+            errors.append(f"gate.floors.{metric}: unknown metric; allowed for a {spec.task} task: {allowed}")
+        elif isinstance(value, bool) or not isinstance(value, (int, float)) or not abs(value) < math.inf:
+            errors.append(f"gate.floors.{metric}: found {shown(value)}, expected a number")
+    features = [f.name for f in spec.features]
+    unknown = [name for name in gate.slices if name not in features]
+    if unknown:
+        errors.append(f"gate.slices: found {', '.join(unknown)}, expected features: {', '.join(features)}")
+    if gate.max_calibration_error is not None and spec.task != "binary":
+        errors.append(f"gate.max_calibration_error: only binary models have one; this is {spec.task}")
+
+
+def _check_serving(serving: Serving, errors: list[str]) -> None:
+    if serving.rollout == "linear" and serving.step_percent < LEAST_LINEAR_PERCENT:
+        errors.append(
+            f"serving.step_percent: found {serving.step_percent}, a linear step is "
+            f"{LEAST_LINEAR_PERCENT} to 50 percent"
+        )
+    if len(serving.rollback_alarms) > MOST_ROLLBACK_ALARMS:
+        errors.append(
+            f"serving.rollback_alarms: found {len(serving.rollback_alarms)}, at most {MOST_ROLLBACK_ALARMS}"
         )

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 LATE_AFTER_MINUTES = 15
-SEED_DAYS = 8
+SEED_DAYS = 2
 _WEATHER = ["temp", "dewp", "humid", "wind_dir", "wind_speed", "precip", "pressure", "visib"]
 _COLUMNS = [
     "departure", "carrier", "origin", "dest", "distance", "departure_minute", "arrival_minute", "weekday",

@@ -81,7 +81,18 @@ def test_all_errors_of_a_file_are_reported_together():
         ({"target": "distance"}, "target: found 'distance', which is a feature too"),
         ({"time_column": "late"}, "time_column: found 'late', which is the target too"),
         ({"gate": {"metric": "rmse"}}, "gate.metric: found 'rmse', allowed for a binary task: roc_auc"),
-        ({"gate": {"minimum_gain": -1}}, "gate.minimum_gain: found -1, expected 0 or more"),
+        ({"gate": {"minimum_gain": -1}}, "gate.minimum_gain: found -1, expected a number of at least 0.0"),
+        (
+            {"gate": {"floors": {"rmse": 1}}},
+            "gate.floors.rmse: unknown metric; allowed for a binary task: roc_auc",
+        ),
+        ({"gate": {"floors": {"f1": "high"}}}, "gate.floors.f1: found 'high', expected a number"),
+        ({"gate": {"slices": ["moon"]}}, "gate.slices: found moon, expected features: "),
+        (
+            {"serving": {"rollout": "linear", "step_percent": 5}},
+            "serving.step_percent: found 5, a linear step is 10",
+        ),
+        ({"serving": {"rollback_alarms": list("abcdefg")}}, "serving.rollback_alarms: found 7, at most 6"),
         (
             {"contract": {"key": ["tail"]}},
             "contract.key: found tail, expected columns of the model: departure",
