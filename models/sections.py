@@ -57,6 +57,8 @@ class Training:
         instance_type: SageMaker training instance.
         volume_size_gb: Disk of the training instance.
         max_runtime_seconds: The job is stopped after this time.
+        spot: Train on spare capacity: cheaper, and when AWS takes it back the job waits and goes on from its
+            last checkpoint.
         seed: Random state of everything random.
         window: Which rows a run is trained on: ``all``, the newest ``<n> rows``, or those of the last
             ``<n> days`` before the newest row.
@@ -71,6 +73,7 @@ class Training:
     # https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_StoppingCondition.html (28 days at most)
     volume_size_gb: int = limit(10, minimum=1, maximum=16384)
     max_runtime_seconds: int = limit(3600, minimum=60, maximum=2419200)
+    spot: bool = False
     seed: int = limit(0, minimum=0)
     window: str = limit("all", pattern=_WINDOW, like="all, such as 90 days, or such as 500000 rows")
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import importlib
 import inspect
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from models.spec import ModelSpec
+from training import checkpoints
 from training.errors import TrainingError
 
 # A forest of leaves with single rows weighs hundreds of megabytes on a few months of data and serves no
@@ -35,8 +37,17 @@ def build(spec: ModelSpec, categorical: list[int]) -> Any:
     return maker(spec, categorical, len(spec.features))
 
 
-def fit(estimator: Any, matrix: np.ndarray, labels: np.ndarray, spec: ModelSpec) -> Any:
+def fit(
+    estimator: Any, matrix: np.ndarray, labels: np.ndarray, spec: ModelSpec, kept: Path | None = None
+) -> Any:
     """Fit, with scikit-learn's complaints about hyperparameters turned into errors of the spec.
+
+    Args:
+        estimator: Not fitted.
+        matrix: Encoded rows.
+        labels: Their labels.
+        spec: Named in errors.
+        kept: Folder of the checkpoints of a job that may be interrupted.
 
     Raises:
         TrainingError: The estimator refused its hyperparameters or cannot give probabilities.
@@ -46,7 +57,7 @@ def fit(estimator: Any, matrix: np.ndarray, labels: np.ndarray, spec: ModelSpec)
         # Gradient boosting fails on a column without values; in one of zeros it finds nothing to split.
         matrix = np.where(empty, 0.0, matrix)
     try:
-        fitted = estimator.fit(matrix, labels)
+        fitted = checkpoints.fit(estimator, matrix, labels, kept)
     except (ValueError, TypeError) as error:
         # scikit-learn's own class is private; it is raised for values of hyperparameters alone.
         key = "hyperparameters" if type(error).__name__ == "InvalidParameterError" else "estimator"

@@ -31,6 +31,7 @@ class Settings:
         champion: Folder that holds the serving model's archive; None for the first model.
         model_dir: What ends up in ``model.tar.gz``.
         output_dir: What ends up in ``output.tar.gz``.
+        checkpoints: Where a job on spot capacity keeps what it has fitted so far; None for other jobs.
     """
 
     model: str
@@ -40,6 +41,7 @@ class Settings:
     champion: Path | None
     model_dir: Path
     output_dir: Path
+    checkpoints: Path | None = None
 
 
 def load(environment: Mapping[str, str]) -> Settings:
@@ -70,6 +72,7 @@ def load(environment: Mapping[str, str]) -> Settings:
         champion=Path(champion) if champion else None,
         model_dir=Path(environment["SM_MODEL_DIR"]),
         output_dir=Path(environment["SM_OUTPUT_DATA_DIR"]),
+        checkpoints=_checkpoints(Path(environment["SM_MODEL_DIR"])),
     )
 
 
@@ -79,6 +82,12 @@ def failure_file(environment: Mapping[str, str]) -> Path:
     Source: https://docs.aws.amazon.com/sagemaker/latest/dg/your-algorithms-training-algo-output.html
     """
     return Path(environment.get("SM_OUTPUT_DIR", _FAILURE_FOLDER)) / "failure"
+
+
+def _checkpoints(model_dir: Path) -> Path | None:
+    """``/opt/ml/checkpoints``: there only for a job with a CheckpointConfig, and named by no variable."""
+    folder = model_dir.parent / "checkpoints"
+    return folder if folder.is_dir() else None
 
 
 def _hyperparameters(path: Path) -> dict[str, str]:
