@@ -12,7 +12,8 @@ class Settings:
 
     `time_scale` multiplies the waits of a deployment (canary and linear intervals, baking): 0.1 makes a
     ten-minute canary last one minute. `startup_timeout_seconds` replaces a variant's own allowance for its
-    first good ping.
+    first good ping. `spot_interruption_seconds`: each job on spot capacity is interrupted once, so long after
+    its container has started; None for never.
     """
 
     time_scale: float = 1.0
@@ -31,3 +32,4 @@ class Settings:
     max_parallel_starts: int = max(1, min(4, os.cpu_count() or 1))
     max_parallel_invocations: int = 64
     metadata_update_events: bool = False
+    spot_interruption_seconds: float | None = None

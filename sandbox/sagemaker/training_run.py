@@ -6,7 +6,9 @@ too.
 
 from __future__ import annotations
 
+import math
 import re
+import shutil
 from typing import Any
 
 from sandbox.sagemaker import archive, events, job_run, s3_data
@@ -16,6 +18,7 @@ from sandbox.sagemaker.job_run import MAX_REASON, JobRun
 from sandbox.sagemaker.jobs import Job
 from sandbox.sagemaker.store import Record
 
+_INTERRUPTED = "Interrupted"
 _NAMESPACE = "/aws/sagemaker/TrainingJobs"
 
 _MESSAGES = {
@@ -27,6 +30,7 @@ _MESSAGES = {
     "Failed": "Training job failed",
     "Stopping": "Stopping the training job",
     "Stopped": "Training job stopped",
+    "Interrupted": "Training job interrupted: the spot instance was taken back",
     "MaxRuntimeExceeded": "Training job runtime exceeded MaxRuntimeInSeconds provided",
 }
 
@@ -46,6 +50,7 @@ class TrainingRun(JobRun):
 
     def __init__(self, context: Context, record: Record) -> None:
         super().__init__(context, record, "TrainingJob")
+        self._interrupted = False
         self._metrics: dict[str, dict[str, Any]] = {}
         self._patterns = [
             (definition["Name"], re.compile(definition["Regex"]))
@@ -60,18 +65,22 @@ class TrainingRun(JobRun):
 
     def _stages(self, job: Job, credentials: dict[str, str]) -> None:
         s3 = self._context.platform.s3_client(credentials)
-        self._transition("Downloading")
-        self._download(s3)
-        if job.stop.is_set():
-            self._transition("Stopping", "Stopping")
-            self._end("Stopped", "Stopped")
-            return
-        self._transition("Training")
-        container = self._context.containers.training(self._container_request(credentials), self._line)
-        self._container = container
-        container.start()
-        exit_code, ended = self._watch(container, job)
-        self._container = None
+        while True:
+            self._transition("Downloading")
+            self._download(s3)
+            if job.stop.is_set():
+                self._transition("Stopping", "Stopping")
+                self._end("Stopped", "Stopped")
+                return
+            self._transition("Training")
+            container = self._context.containers.training(self._container_request(credentials), self._line)
+            self._container = container
+            container.start()
+            exit_code, ended = self._watch(container, job)
+            self._container = None
+            if ended != _INTERRUPTED:
+                break
+            self._start_again(s3)
         if job.kill.is_set():
             self._end("Stopped", "Stopped")
             return
@@ -95,6 +104,7 @@ class TrainingRun(JobRun):
         """
         settings, clock = self._context.settings, self._context.clock
         deadline = clock.now() + self._request["StoppingCondition"]["MaxRuntimeInSeconds"]
+        taken_back = clock.now() + self._seconds_until_interruption()
         while True:
             exit_code = container.wait(settings.poll_seconds)
             if exit_code is not None and not job.stop.is_set():
@@ -103,10 +113,30 @@ class TrainingRun(JobRun):
                 self._transition("Stopping", "Stopping")
                 container.stop(grace_seconds=0 if job.kill.is_set() else settings.stop_grace_seconds)
                 return exit_code, "Stopped"
+            if clock.now() >= taken_back:
+                container.stop(grace_seconds=settings.stop_grace_seconds)
+                return exit_code, _INTERRUPTED
             if clock.now() >= deadline:
                 self._transition("Stopping", "Stopping")
                 container.stop(grace_seconds=settings.stop_grace_seconds)
                 return exit_code, "MaxRuntimeExceeded"
+
+    def _seconds_until_interruption(self) -> float:
+        """Until the spot instance is taken back: once, and never from another job."""
+        seconds = self._context.settings.spot_interruption_seconds
+        spot = self._request.get("EnableManagedSpotTraining")
+        return seconds if seconds is not None and spot and not self._interrupted else math.inf
+
+    def _start_again(self, s3: Any) -> None:
+        """Wait for another instance: of what the container made, only the checkpoints are kept.
+
+        https://docs.aws.amazon.com/sagemaker/latest/dg/model-managed-spot-training.html
+        """
+        self._interrupted = True
+        self._upload_checkpoints(s3)
+        self._transition("Interrupted")
+        shutil.rmtree(self._tree, ignore_errors=True)
+        self._transition("Starting")
 
     def _download(self, s3: Any) -> None:
         for folder in ("input/config", "input/data", "model", "output/data"):
@@ -123,6 +153,7 @@ class TrainingRun(JobRun):
 
         checkpoints = self._request.get("CheckpointConfig")
         if checkpoints:
+            (self._tree / "checkpoints").mkdir()
             s3_data.fetch_folder(s3, checkpoints["S3Uri"], self._tree / "checkpoints")
 
     def _container_request(self, credentials: dict[str, str]) -> TrainingRequest:
@@ -162,9 +193,12 @@ class TrainingRun(JobRun):
             packed = self._tree / name
             archive.pack(source, packed)
             s3_data.upload(s3, packed, artifact_uri(self._record, name), key)
+        self._upload_checkpoints(s3)
 
+    def _upload_checkpoints(self, s3: Any) -> None:
         checkpoints = self._request.get("CheckpointConfig")
         if checkpoints:
+            key = self._request["OutputDataConfig"].get("KmsKeyId")
             s3_data.upload_folder(s3, self._tree / "checkpoints", checkpoints["S3Uri"], key)
 
     def _line(self, line: str) -> None:

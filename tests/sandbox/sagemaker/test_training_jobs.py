@@ -4,13 +4,15 @@ import io
 import json
 import tarfile
 import threading
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from sandbox.sagemaker.containers import OnLine, TrainingRequest
 from tests.sandbox.sagemaker.fakes import IMAGE, ROLE, FakeJob, FakeS3, within
-from tests.sandbox.sagemaker.harness import Service
+from tests.sandbox.sagemaker.harness import FAST, Service
 
 LOGS = "/aws/sagemaker/TrainingJobs"
 
@@ -454,3 +456,41 @@ def test_jobs_beyond_the_limit_wait_for_their_turn(service: Service) -> None:
     let_go.set()
     for number in range(6):
         assert ended(service, f"job-{number}")["TrainingJobStatus"] == "Completed"
+
+
+TAKEN_BACK = replace(FAST, spot_interruption_seconds=0.05)
+SPOT = {
+    "EnableManagedSpotTraining": True,
+    "StoppingCondition": {"MaxRuntimeInSeconds": 600, "MaxWaitTimeInSeconds": 1200},
+    "CheckpointConfig": {"S3Uri": "s3://data/checkpoints"},
+}
+
+
+def test_a_spot_job_that_is_interrupted_starts_again_with_its_checkpoints_alone(tmp_path: Path) -> None:
+    service = Service(tmp_path / "r", TAKEN_BACK)
+    starts: list[list[str]] = []
+
+    def script(made: TrainingRequest, on_line: OnLine, stop: threading.Event) -> int:
+        starts.append(sorted(path.name for path in (made.tree / "checkpoints").iterdir()))
+        (made.tree / "checkpoints" / f"{len(starts)}.joblib").write_bytes(b"trees")
+        (made.tree / "model" / f"{len(starts)}").write_bytes(b"m")
+        return 0 if len(starts) == 2 else (stop.wait(10) and -15)
+
+    service.containers.script = script
+    service("CreateTrainingJob", **request(**SPOT))
+    job = ended(service)
+    service.close()
+    assert job["TrainingJobStatus"] == "Completed", job.get("FailureReason")
+    stages = [stage["Status"] for stage in job["SecondaryStatusTransitions"]]
+    again = ["Starting", "Downloading", "Training"]
+    assert stages == [*again, "Interrupted", *again, "Uploading", "Completed"]
+    assert starts == [[], ["1.joblib"]]
+    assert list(unpacked(service.platform.s3, "training/flights/job-1/output/model.tar.gz")) == ["2"]
+
+
+def test_jobs_that_pay_the_full_price_are_never_interrupted(tmp_path: Path) -> None:
+    service = Service(tmp_path / "r", TAKEN_BACK)
+    service.containers.script = lambda made, on_line, stop: int(stop.wait(0.4))
+    service("CreateTrainingJob", **request())
+    assert ended(service)["TrainingJobStatus"] == "Completed"
+    service.close()
