@@ -1,4 +1,4 @@
-"""What SageMaker may do for one model: train it, serve it, and record its requests."""
+"""What SageMaker may do for one model: train it, check it, serve it, and record its requests."""
 
 from __future__ import annotations
 
@@ -9,12 +9,21 @@ from infra.storage import Storage
 
 def model_permissions(names: Names, storage: Storage, model: str, image: str) -> list[Permission]:
     """What SageMaker does in the role's name; the containers themselves have no network."""
-    log_groups = ("TrainingJobs", f"Endpoints/{names.model(model).base}")
+    log_groups = ("TrainingJobs", "ProcessingJobs", f"Endpoints/{names.model(model).base}")
     logs = [names.arn("logs", f"log-group:/aws/sagemaker/{group}") for group in log_groups]
     return [
-        storage.read("ReadCode", "artifacts", "code/*", f"specs/{model}.json", f"training/{model}/*"),
-        storage.browse("ListCode", "artifacts", "code/", f"specs/{model}.json", f"training/{model}/"),
-        storage.write("WriteModel", "artifacts", f"training/{model}/*"),
+        storage.read(
+            "ReadCode",
+            "artifacts",
+            "code/*",
+            f"specs/{model}.json",
+            f"training/{model}/*",
+            f"checks/{model}/*",
+        ),
+        storage.browse(
+            "ListCode", "artifacts", "code/", f"specs/{model}.json", f"training/{model}/", f"checks/{model}/"
+        ),
+        storage.write("WriteModel", "artifacts", f"training/{model}/*", f"checks/{model}/*"),
         storage.read("ReadData", "data", f"accepted/{model}/*", f"manifests/{model}/*"),
         storage.browse("ListData", "data", f"accepted/{model}/", f"manifests/{model}/"),
         storage.write("Capture", "data", f"capture/{model}/*"),
@@ -38,6 +47,7 @@ def model_permissions(names: Names, storage: Storage, model: str, image: str) ->
                 "StringEquals": {
                     "cloudwatch:namespace": [
                         "/aws/sagemaker/TrainingJobs",
+                        "/aws/sagemaker/ProcessingJobs",
                         "/aws/sagemaker/Endpoints",
                         "AWS/SageMaker",
                     ]
