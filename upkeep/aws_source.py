@@ -92,7 +92,9 @@ class AwsSource:
 
     def steps(self, run: Run) -> list[Step]:
         """See `follow.Source`."""
-        return runs.steps_of(self.context, run.arn)
+        released = runs.execution_arn(self.model.release_state_machine_arn, "")
+        of = runs.phases_of if run.arn.startswith(released) else runs.steps_of
+        return of(self.context, run.arn)
 
     def package(self, run: Run) -> Package | None:
         """See `follow.Source`."""

@@ -6,17 +6,20 @@ from datetime import datetime
 
 from upkeep import data
 from upkeep.outcome import (
+    CHECK_REFUSED,
     FAILED,
     HELD,
     QUARANTINED,
     REFUSED,
     RELEASED,
+    ROLLED_BACK,
     UNCHANGED,
     WAITING,
     Progress,
     Result,
 )
 from upkeep.runs import Run
+from upkeep.serving import Package
 
 # How long, beyond the quiet period, to look for a run of files that had been accepted before.
 GRACE_SECONDS = 20.0
@@ -98,25 +101,40 @@ def conclude_held(progress: Progress, deadline: datetime) -> Result | None:
     )
 
 
+def release_failure(package: Package, release: Run | None) -> tuple[str, str]:
+    """How a release ended that did not bring its version behind the endpoint, and why.
+
+    The package knows better than the state machine: there the release has noted what became of it.
+    """
+    said = package.fact("release_reason") or (release.cause if release else "") or package.note
+    said = said or (release.error if release else "") or "no reason was given"
+    if package.release == "refused":
+        return CHECK_REFUSED, f"{_capital(package.words)} got no traffic: {said}"
+    if package.release == "rolled_back":
+        return ROLLED_BACK, f"{_capital(package.words)} was taken back: {said}"
+    if release is not None and release.ended and release.status != "SUCCEEDED":
+        return FAILED, f"The release of {package.words} {_ended(release)}: {said}"
+    return FAILED, f"{_capital(package.words)} was rejected on release: {said}"
+
+
 def _conclude_release(progress: Progress, reason: str) -> Result | None:
     package, release = progress.package, progress.release
     if package is None:
         return None
     if package.approval == "PendingManualApproval":
-        return _result(
-            progress, WAITING, f"{reason} Version {package.version} waits for a person's approval."
-        )
+        said = f"{reason} {_capital(package.words)} waits: `upkeep models approve {package.version}`."
+        return _result(progress, WAITING, said)
     if package.approval == "Rejected" and (release is None or release.ended):
-        said = (release.cause if release else "") or package.note or "the registry does not say why"
-        return _result(progress, FAILED, f"Version {package.version} was rejected on release: {said}")
+        return _result(progress, *release_failure(package, release))
     if release is None or not release.ended:
         return None
     if release.status != "SUCCEEDED":
-        said = release.cause or release.error or package.note or "no reason given"
-        return _result(
-            progress, FAILED, f"The release of version {package.version} {_ended(release)}: {said}"
-        )
+        return _result(progress, *release_failure(package, release))
     return _result(progress, RELEASED, reason) if progress.answering else None
+
+
+def _capital(words: str) -> str:
+    return words[:1].upper() + words[1:]
 
 
 def _ended(run: Run) -> str:

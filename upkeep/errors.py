@@ -10,6 +10,7 @@ REFUSED = 3
 QUARANTINED = 4
 WAITING = 5
 HELD = 6
+ROLLED_BACK = 7
 
 
 class UpkeepError(Exception):

@@ -15,12 +15,14 @@ from typing import Protocol
 from upkeep.conclude import GRACE_SECONDS, conclude, conclude_held
 from upkeep.data import Upload
 from upkeep.outcome import (
+    CHECK_REFUSED,
     EXIT_CODES,
     FAILED,
     HELD,
     QUARANTINED,
     REFUSED,
     RELEASED,
+    ROLLED_BACK,
     TIMEOUT,
     UNCHANGED,
     WAITING,
@@ -32,6 +34,7 @@ from upkeep.runs import Decision, Run, Step
 from upkeep.serving import Package, Serving
 
 __all__ = [
+    "CHECK_REFUSED",
     "DEFAULT_TIMEOUT_SECONDS",
     "EXIT_CODES",
     "FAILED",
@@ -40,6 +43,7 @@ __all__ = [
     "QUARANTINED",
     "REFUSED",
     "RELEASED",
+    "ROLLED_BACK",
     "TIMEOUT",
     "UNCHANGED",
     "WAITING",
@@ -184,7 +188,8 @@ def _step_release(source: Source, progress: Progress, package: Package, run: Run
             return progress
         progress = replace(progress, release=release, release_steps=tuple(source.steps(release)))
     if release.status != "SUCCEEDED":
-        return progress
+        # What became of the version is noted in the registry before the release ends.
+        return replace(progress, package=source.package(run) or package) if release.ended else progress
     serving = source.serving()
     return replace(
         progress, serving=serving, answering=serving.version == package.version and source.answers(run)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from types import TracebackType
@@ -16,6 +16,7 @@ from rich.text import Text
 
 from upkeep import data
 from upkeep.follow import Progress
+from upkeep.phases import PHASE
 from upkeep.render import is_terminal, seconds, size
 from upkeep.runs import Run, Step
 
@@ -49,13 +50,18 @@ def rows(progress: Progress, now: datetime) -> list[Row]:
         shown.append(Row(about, detail=_run_rows(progress.run)))
         shown += [_step_row(step, now) for step in progress.steps if _worth_showing(step, now)]
     if progress.release is not None and progress.package is not None and not progress.repeated:
-        shown.append(Row(f"Release of version {progress.package.version}"))
-        shown += [_step_row(step, now) for step in progress.release_steps if _worth_showing(step, now)]
+        shown.append(Row(f"Release of {progress.package.words}"))
+        shown += release_rows(progress.release_steps, now)
     return shown
 
 
-class FollowView:
-    """Draws the progress of a push on a console; use it as a context manager."""
+def release_rows(steps: Sequence[Step], now: datetime) -> list[Row]:
+    """The phases of a release, or its states where it tells no phases."""
+    return [_step_row(step, now) for step in steps if _worth_showing(step, now)]
+
+
+class View:
+    """Draws rows as they come on a console; use it as a context manager."""
 
     def __init__(self, out: Console, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
         self._out = out
@@ -67,7 +73,7 @@ class FollowView:
         )
         self._spinner = Spinner("dots", style="cyan")
         self._said: set[tuple[str, str]] = set()
-        self._last: tuple[list[Row], Progress] | None = None
+        self._last: list[Row] | None = None
 
     def __enter__(self) -> Self:
         if self._live:
@@ -79,19 +85,18 @@ class FollowView:
     ) -> None:
         if self._live:
             if self._last is not None:
-                self._live.update(self._table(*self._last, waiting=False))
+                self._live.update(self._table(self._last, ""))
             self._live.stop()
 
-    def show(self, progress: Progress) -> None:
-        """Draw what is known now."""
-        shown = rows(progress, self._now())
-        self._last = (shown, progress)
+    def draw(self, shown: list[Row], waiting_for: str) -> None:
+        """Draw what is known now, and on a terminal what is waited for."""
+        self._last = shown
         if self._live:
-            self._live.update(self._table(shown, progress, waiting=True))
+            self._live.update(self._table(shown, waiting_for))
         else:
             self._say(shown)
 
-    def _table(self, shown: list[Row], progress: Progress, *, waiting: bool) -> Table:
+    def _table(self, shown: list[Row], waiting_for: str) -> Table:
         table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 1, 0, 0))
         table.add_column(width=1)
         table.add_column(min_width=_WIDTH)
@@ -105,9 +110,8 @@ class FollowView:
             table.add_row(
                 mark, Text(row.name, style="" if row.mark else "bold"), took, Text(row.detail, style="dim")
             )
-        if waiting:
-            said = f"{progress.where()} · {seconds(progress.seconds)}"
-            table.add_row(Text(""), Text(said, style="dim"), "", "")
+        if waiting_for:
+            table.add_row(Text(""), Text(waiting_for, style="dim"), "", "")
         return table
 
     def _say(self, shown: list[Row]) -> None:
@@ -122,9 +126,17 @@ class FollowView:
             self._out.print(Text(f"{lead}{row.name}{took}{detail}"))
 
 
+class FollowView(View):
+    """Draws the progress of a push."""
+
+    def show(self, progress: Progress) -> None:
+        """Draw what is known now."""
+        self.draw(rows(progress, self._now()), f"{progress.where()} · {seconds(progress.seconds)}")
+
+
 def _worth_showing(step: Step, now: datetime) -> bool:
-    """Tasks, what failed, and what takes its time; not the many states that only decide or count."""
-    return step.kind == "Task" or step.status == "failed" or step.seconds(now) >= _NOTICEABLE_SECONDS
+    """Tasks and phases, what failed, and what takes its time; not the states that only decide or count."""
+    return step.kind in ("Task", PHASE) or step.status == "failed" or step.seconds(now) >= _NOTICEABLE_SECONDS
 
 
 def _run_rows(run: Run) -> str:

@@ -9,12 +9,15 @@ from typing import Any
 
 from upkeep import data, errors
 from upkeep.data import Upload
+from upkeep.phases import PHASE
 from upkeep.render import iso
 from upkeep.runs import Run, Step
 from upkeep.serving import Package, Serving
 
 RELEASED = "released"
 REFUSED = "refused"
+CHECK_REFUSED = "refused by the check"
+ROLLED_BACK = "rolled back"
 QUARANTINED = "quarantined"
 FAILED = "failed"
 UNCHANGED = "unchanged"
@@ -24,6 +27,7 @@ TIMEOUT = "timeout"
 
 EXIT_CODES = {
     RELEASED: errors.RELEASED, UNCHANGED: errors.RELEASED, REFUSED: errors.REFUSED,
+    CHECK_REFUSED: errors.REFUSED, ROLLED_BACK: errors.ROLLED_BACK,
     QUARANTINED: errors.QUARANTINED, WAITING: errors.WAITING, HELD: errors.HELD, FAILED: errors.FAILED,
     TIMEOUT: errors.FAILED,
 }  # fmt: skip
@@ -66,7 +70,7 @@ class Progress:
         steps: The states it went through.
         package: The version it made.
         release: The release of that version.
-        release_steps: The states that went through.
+        release_steps: The phases it went through.
         serving: What the endpoint serves.
         answering: Whether a real request was answered by the new version.
         seconds: Since following began.
@@ -148,6 +152,7 @@ class Result:
             "held": progress.hold.to_json() if progress.hold and progress.run is None else None,
             "run": progress.run.to_json() if progress.run else None,
             "version": progress.package.version if progress.package else None,
+            "semver": progress.package.label if progress.package else None,
             "release": progress.release.to_json() if progress.release else None,
             "serving": progress.serving.to_json() if progress.serving else None,
         }
@@ -160,5 +165,8 @@ def _until(until: datetime | None) -> str:
 
 
 def _busy(steps: Sequence[Step]) -> str:
-    running = [s.name for s in steps if s.status == "running"]
-    return f"state {running[-1]}" if running else ""
+    running = [step for step in steps if step.status == "running"]
+    if not running:
+        return ""
+    newest = running[-1]
+    return f"the release: {newest.words()}" if newest.kind == PHASE else f"state {newest.name}"

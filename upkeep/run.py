@@ -33,8 +33,8 @@ class Step:
         visits: How often it was entered; a waiting loop comes by many times.
         spent_seconds: Time in it during the visits that are over.
         entered: When the present visit began; None while it is elsewhere.
-        message: Why it failed.
-        kind: The state's type: Task, Choice, Wait, Pass.
+        message: Why it failed; of a phase of a release what it is about.
+        kind: The state's type: Task, Choice, Wait, Pass; or Phase.
     """
 
     name: str
@@ -50,6 +50,11 @@ class Step:
     def seconds(self, now: datetime) -> float:
         """How long it took, or takes so far; in a loop, all visits together."""
         return self.spent_seconds + ((now - self.entered).total_seconds() if self.entered else 0.0)
+
+    def words(self) -> str:
+        """The step and what it is about: `bake: all traffic on 1.2.0`."""
+        name = self.name[:1].lower() + self.name[1:]
+        return f"{name}: {self.message}" if self.message else name
 
     def to_json(self, now: datetime) -> dict[str, Any]:
         """The step as `--json` prints it."""

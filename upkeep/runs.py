@@ -10,6 +10,7 @@ from typing import Any, Protocol
 from training.ledger.records import RunRecord
 from upkeep.errors import UpkeepError, is_gone
 from upkeep.outputs import ModelOutputs, StackOutputs
+from upkeep.phases import parse_phases
 from upkeep.run import (
     ENDED,
     Decision,
@@ -40,6 +41,7 @@ __all__ = [
     "parse_decision",
     "parse_run",
     "parse_steps",
+    "phases_of",
     "read_json",
     "read_manifest",
     "readable_cause",
@@ -119,18 +121,12 @@ def run_names(context: Clients, model: ModelOutputs, limit: int = _PAGE) -> dict
 
 def steps_of(context: Clients, arn: str) -> list[Step]:
     """What an execution has gone through so far; nothing once Step Functions has forgotten it."""
-    states = context.client("stepfunctions")
-    pages = states.get_paginator("get_execution_history")
-    events: list[Mapping[str, Any]] = []
-    try:
-        for page in pages.paginate(
-            executionArn=arn, includeExecutionData=False, PaginationConfig={"PageSize": 1000}
-        ):
-            events.extend(page["events"])
-    except states.exceptions.ClientError as error:
-        if not is_gone(error):
-            raise
-    return parse_steps(events)
+    return parse_steps(_history(context, arn, data=False))
+
+
+def phases_of(context: Clients, arn: str) -> list[Step]:
+    """The phases a release has gone through so far; nothing once Step Functions has forgotten it."""
+    return parse_phases(_history(context, arn, data=True))
 
 
 def with_decision(context: Clients, run: Run) -> Run:
@@ -176,6 +172,21 @@ def _read(context: Clients, bucket: str, key: str) -> Any:
         if is_gone(error):
             return None
         raise
+
+
+def _history(context: Clients, arn: str, *, data: bool) -> list[Mapping[str, Any]]:
+    states = context.client("stepfunctions")
+    pages = states.get_paginator("get_execution_history")
+    events: list[Mapping[str, Any]] = []
+    try:
+        for page in pages.paginate(
+            executionArn=arn, includeExecutionData=data, PaginationConfig={"PageSize": 1000}
+        ):
+            events.extend(page["events"])
+    except states.exceptions.ClientError as error:
+        if not is_gone(error):
+            raise
+    return events
 
 
 def _executions(context: Clients, arn: str, limit: int) -> list[dict[str, Any]]:

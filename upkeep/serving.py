@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any
@@ -15,8 +15,12 @@ from upkeep.render import iso
 from upkeep.runs import Clients
 
 SEED_VERSION = 0
+# What the numbers of served versions go on from.
+SEED_LABEL = "1.0.0"
 VARIANT = "AllTraffic"
 CSV, JSON = "text/csv", "application/json"
+# Metadata of a package cannot be empty: https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_UpdateModelPackage.html
+NOTHING = "none"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,6 +44,38 @@ class Package:
     note: str = ""
     metadata: Mapping[str, str] = field(default_factory=dict)
 
+    @property
+    def label(self) -> str:
+        """What people call the version: `1.2.3`, or `v7` when it was registered without one."""
+        return self.fact("version") or f"v{self.version}"
+
+    @property
+    def words(self) -> str:
+        """The version in a sentence: `version 1.2.3`, or `version 7`."""
+        return f"version {self.fact('version') or self.version}"
+
+    def fact(self, name: str) -> str:
+        """One of its properties; empty when it has none."""
+        found = self.metadata.get(name, "")
+        return "" if found == NOTHING else found
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServedVariant:
+    """One of the models that share an endpoint's traffic.
+
+    Attributes:
+        name: The variant's name.
+        share: Its share of the traffic, from 0 to 1.
+        version: Package version; 0 for the seed, None when the registry does not know the artefact.
+    """
+
+    name: str
+    share: float
+    model_name: str
+    model_data_url: str
+    version: int | None = None
+
 
 @dataclass(frozen=True, kw_only=True)
 class Serving:
@@ -53,6 +89,9 @@ class Serving:
         run_id: The run that made the model; the seed's job name for the first one.
         version: Package version; 0 for the seed, None when the registry does not know the artefact.
         since: When the endpoint last changed.
+        failure: What the endpoint says about its last failed change.
+        coming: The endpoint config that a running update brings.
+        variants: All that answer; more than one during an experiment.
     """
 
     endpoint: str
@@ -64,6 +103,15 @@ class Serving:
     version: int | None = None
     since: datetime | None = None
     failure: str = ""
+    coming: str = ""
+    variants: tuple[ServedVariant, ...] = ()
+
+    @property
+    def urls(self) -> dict[str, float]:
+        """The artefacts that answer, with their shares of the traffic."""
+        if not self.variants:
+            return {self.model_data_url: 1.0} if self.model_data_url else {}
+        return {variant.model_data_url: variant.share for variant in self.variants}
 
     def to_json(self) -> dict[str, Any]:
         """The state as `--json` prints it."""
@@ -109,20 +157,23 @@ def read_serving(context: Clients, model: ModelOutputs, packages: list[Package] 
         raise
     config_name = endpoint["EndpointConfigName"]
     config = sagemaker.describe_endpoint_config(EndpointConfigName=config_name)
-    model_name = config["ProductionVariants"][0]["ModelName"]
-    url = _artifact(context, sagemaker.describe_model(ModelName=model_name))
     known = list_packages(context, model) if packages is None else packages
-    package = next((p for p in known if p.model_data_url == url), None)
+    variants = _variants(context, model, endpoint, config["ProductionVariants"], known)
+    main = next((variant for variant in variants if variant.name == VARIANT), variants[0])
+    package = next((p for p in known if p.model_data_url == main.model_data_url), None)
+    pending = endpoint.get("PendingDeploymentSummary") or {}
     return Serving(
         endpoint=model.endpoint,
         status=endpoint["EndpointStatus"],
         config=config_name,
-        model_name=model_name,
-        model_data_url=url,
-        run_id=package.run_id if package and package.run_id else run_of(url, model.endpoint),
-        version=package.version if package else _seed_version(url, model),
+        model_name=main.model_name,
+        model_data_url=main.model_data_url,
+        run_id=package.run_id if package and package.run_id else run_of(main.model_data_url, model.endpoint),
+        version=main.version,
         since=endpoint["LastModifiedTime"],
         failure=endpoint.get("FailureReason", ""),
+        coming=pending.get("EndpointConfigName", ""),
+        variants=variants,
     )
 
 
@@ -232,6 +283,39 @@ def _artifact(context: Clients, described: Mapping[str, Any]) -> str:
         ModelPackageName=container["ModelPackageName"]
     )
     return parse_package(package).model_data_url
+
+
+def _variants(
+    context: Clients,
+    model: ModelOutputs,
+    endpoint: Mapping[str, Any],
+    configured: Sequence[Mapping[str, Any]],
+    known: Sequence[Package],
+) -> tuple[ServedVariant, ...]:
+    """The variants of a configuration with the shares they have now.
+
+    Source: https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_ProductionVariantSummary.html
+    """
+    now = {one["VariantName"]: one for one in endpoint.get("ProductionVariants", [])}
+    numbers = {package.model_data_url: package.version for package in known}
+    weights: list[float] = []
+    for one in configured:
+        current = now.get(one.get("VariantName", VARIANT), {}).get("CurrentWeight")
+        weights.append(float(one.get("InitialVariantWeight", 1.0) if current is None else current))
+    total = sum(weights)
+    found = []
+    for one, weight in zip(configured, weights, strict=True):
+        url = _artifact(context, context.client("sagemaker").describe_model(ModelName=one["ModelName"]))
+        found.append(
+            ServedVariant(
+                name=one.get("VariantName", VARIANT),
+                share=weight / total if total else 0.0,
+                model_name=one["ModelName"],
+                model_data_url=url,
+                version=numbers.get(url, _seed_version(url, model)),
+            )
+        )
+    return tuple(found)
 
 
 def _seed_version(url: str, model: ModelOutputs) -> int | None:

@@ -1,0 +1,93 @@
+"""The phases of a release: what its state machine's one repeating state said it was about, each time."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from upkeep.run import Step, parse_steps, readable_cause
+
+BEGINNING = "begin"
+PHASE = "Phase"
+_STEP = "Step"
+# What the release function reports is looked for at these places of the state's output.
+_PLACES = ("result", "step")
+_FAILURES = ("ExecutionFailed", "ExecutionTimedOut", "ExecutionAborted")
+
+
+def parse_phases(events: Iterable[Mapping[str, Any]]) -> list[Step]:
+    """The phases an execution went through, oldest first; its states when none of them tells a phase.
+
+    A phase lasts from the answer that names it to the answer that names another one, so that what is done
+    and waited for in between counts towards it.
+
+    Args:
+        events: The history with its data, see
+            https://docs.aws.amazon.com/step-functions/latest/apireference/API_HistoryEvent.html
+    """
+    seen = list(events)
+    told = [(event, _told(event)) for event in seen]
+    if not any(said for _, said in told):
+        return parse_steps(seen)
+    phases: dict[str, Step] = {}
+    current = ""
+    for event, said in told:
+        kind, at = str(event["type"]), event["timestamp"]
+        if said:
+            current = _enter(phases, current, said, at)
+        elif kind == "ExecutionStarted":
+            current = _enter(phases, current, {"phase": BEGINNING}, at)
+        elif kind == "ExecutionSucceeded" and current:
+            phases[current] = phases[current].left(at, "done", phases[current].message)
+        elif kind in _FAILURES and current:
+            details: Mapping[str, Any] = next((v for k, v in event.items() if k.endswith("EventDetails")), {})
+            phases[current] = phases[current].left(at, "failed", readable_cause(details.get("cause")))
+    return list(phases.values())
+
+
+def _enter(phases: dict[str, Step], current: str, said: Mapping[str, Any], at: datetime) -> str:
+    """Note what was said at a moment; the phase it is in now."""
+    name, words = str(said["phase"]), str(said.get("words") or "")
+    if name == current:
+        if words:
+            phases[name] = replace(phases[name], message=words)
+        return name
+    if current:
+        phases[current] = phases[current].left(at, "done", phases[current].message)
+    known = phases.get(name)
+    phases[name] = Step(
+        name=title(name),
+        kind=PHASE,
+        status="running",
+        started=known.started if known else at,
+        entered=at,
+        visits=known.visits + 1 if known else 1,
+        spent_seconds=known.spent_seconds if known else 0.0,
+        message=words,
+    )
+    return name
+
+
+def title(phase: str) -> str:
+    """A phase as people read it: `bake_final` is `Bake final`."""
+    return phase.replace("_", " ").replace("-", " ").strip().capitalize()
+
+
+def _told(event: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What the release function said in an event that is its end; empty for all others."""
+    exited = event.get("stateExitedEventDetails") or {}
+    if exited.get("name") != _STEP:
+        return {}
+    try:
+        output = json.loads(exited.get("output") or "{}")
+    except ValueError:  # cut by Step Functions: an output may have 256 KB
+        return {}
+    if not isinstance(output, dict):
+        return {}
+    for found in (*(output.get(place) for place in _PLACES), output):
+        if isinstance(found, Mapping) and found.get("phase"):
+            return found
+    return {}
