@@ -22,21 +22,39 @@ def delete_condemned(engine: Engine) -> None:
                 engine.delete(item)
 
 
-def delete_leftovers(engine: Engine) -> None:
+def delete_leftovers(engine: Engine, *, keep_protected: bool = False) -> list[Resource]:
     """Delete every resource of the checkpoint that this run has not confirmed.
 
-    Protected ones are refused before anything is deleted. After a failure the rest is still deleted, except
-    what the failed one depends on.
+    Protected ones are refused before anything is deleted, or kept, with what they depend on, and returned, as
+    `pulumi destroy --exclude-protected` does. After a failure the rest is still deleted, except what the
+    failed one depends on.
     """
     condemned = engine.checkpoint.base()
     protected = [
         item for item in condemned if item.protect and not item.delete and not item.pending_replacement
     ]
+    if keep_protected:
+        kept = _with_what_they_need(protected, condemned)
+        _Deletion(engine, [item for item in condemned if item.urn not in kept]).run()
+        return protected
     for item in protected:
         engine.fail(item.urn, "it is protected and would be deleted; deploy once with protect=False first")
-    if protected:
-        return
-    _Deletion(engine, condemned).run()
+    if not protected:
+        _Deletion(engine, condemned).run()
+    return []
+
+
+def _with_what_they_need(resources: list[Resource], among: list[Resource]) -> set[str]:
+    """URNs of the resources and of all they refer to: parents, providers, dependencies, and theirs."""
+    by_urn = {item.urn: item for item in among}
+    kept: set[str] = set()
+    waiting = [item.urn for item in resources]
+    while waiting:
+        urn = waiting.pop()
+        if urn in by_urn and urn not in kept:
+            kept.add(urn)
+            waiting.extend(by_urn[urn].references())
+    return kept
 
 
 class _Deletion:

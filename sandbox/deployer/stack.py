@@ -17,7 +17,7 @@ from .engine import DEFAULT_PARALLEL, Engine, ProviderFactory, ResourceFailedErr
 from .events import Change, Diagnostic, Event, Listener, Op, Step
 from .project import Project
 from .refreshing import Finding
-from .state import Checkpoint
+from .state import Checkpoint, Resource
 from .values import Properties, has_secret, masked, plain
 
 Run = Callable[[Engine], None]
@@ -31,6 +31,8 @@ class Result:
     failures: list[str] = field(default_factory=list)
     outputs: Properties = field(default_factory=dict)
     seconds: float = 0.0
+    kept: dict[str, str] = field(default_factory=dict)
+    """Of the protected resources that a teardown left: URN to the provider's id."""
 
     @property
     def ok(self) -> bool:
@@ -54,6 +56,7 @@ class Result:
             "steps": [step.to_json() for step in self.steps if step.op is not Op.SAME],
             "changeSummary": self.counts(),
             "failures": self.failures,
+            "kept": self.kept,
             "outputs": masked(outputs),
             "durationSeconds": round(self.seconds, 3),
         }
@@ -116,17 +119,22 @@ class Stack:
         _note_output_changes(result, before)
         return result
 
-    def destroy(self, listener: Listener = _ignore, *, dry_run: bool = False) -> Result:
-        """Delete everything the stack has, dependents first."""
+    def destroy(
+        self, listener: Listener = _ignore, *, dry_run: bool = False, keep_protected: bool = False
+    ) -> Result:
+        """Delete everything the stack has, dependents first; protected resources are an error or are kept."""
         started = time.monotonic()
         engine = self._open(listener, dry_run=dry_run)
         self._recover(engine)
+        kept: list[Resource] = []
         if not engine.failures:
-            delete_leftovers(engine)
+            kept = delete_leftovers(engine, keep_protected=keep_protected)
         _note_cancellation(engine)
         if not dry_run:
             engine.checkpoint.write()
-        return _result(engine, started)
+        result = _result(engine, started)
+        result.kept = {item.urn: item.id for item in kept}
+        return result
 
     def look(self, listener: Listener = _ignore) -> tuple[Engine, list[Finding], Result]:
         """Compare the checkpoint with what is there; `accept` takes the findings over."""

@@ -247,6 +247,26 @@ def test_a_protected_resource_is_neither_deleted_nor_replaced(path: Path, cloud:
     assert cloud.things == {}
 
 
+def test_a_teardown_can_keep_what_is_protected_and_all_it_needs(path: Path, cloud: Cloud) -> None:
+    def body() -> None:
+        group = Group("group", ResourceOptions())
+        needed = Thing("needed", fixed="needed")
+        kept = Thing("kept", link=needed.id, fixed="kept", opts=ResourceOptions(parent=group, protect=True))
+        Thing("goes", link=kept.id, fixed="goes")
+        Thing("goes-too", fixed="goes-too", opts=ResourceOptions(parent=group))
+
+    assert stack(path, cloud, body).up().ok
+    there = stack(path, cloud, lambda: None)
+    planned = there.destroy(dry_run=True, keep_protected=True)
+    done = there.destroy(keep_protected=True)
+    assert [step.name for step in planned.changes] == [step.name for step in done.changes]
+    assert sorted(step.name for step in done.changes) == ["goes", "goes-too"]
+    assert [urn.rpartition("::")[2] for urn in done.kept] == ["kept"]
+    assert set(done.kept.values()) < set(cloud.things)
+    assert len(cloud.things) == 2
+    assert sorted(step.name for step in stack(path, cloud, body).up().changes) == ["goes", "goes-too"]
+
+
 def test_a_retained_resource_leaves_the_state_and_stays_in_the_cloud(path: Path, cloud: Cloud) -> None:
     stack(path, cloud, lambda: Thing("a", opts=ResourceOptions(retain_on_delete=True)) and None).up()
     assert stack(path, cloud, lambda: None).up().ok
