@@ -32,8 +32,8 @@ MARGIN_SECONDS = 900
 # Families that endpoints have and ProcessingClusterConfig lists too (botocore 1.43):
 # https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_ProcessingClusterConfig.html
 _FAMILIES = frozenset(
-    ["m4", "m5", "m6i", "m7i", "m8i", "c4", "c5", "c6i", "c7i", "c8i"]
-    + ["r5", "r6i", "r7i", "r8i", "r5d", "g4dn", "g5", "g6", "g6e", "p3"]
+    {"c4", "c5", "c6i", "c7i", "c8i", "g4dn", "g5", "g6", "g6e", "m4", "m5", "m6i", "m7i", "m8i", "p3"}
+    | {"r5", "r5d", "r6i", "r7i", "r8i"}
 )
 USUAL_INSTANCE = "ml.m5.large"
 

@@ -80,13 +80,22 @@ def main(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterabl
 
 
 def _start_gunicorn(command: list[str], *args: Any, **kwargs: Any) -> subprocess.Popen[bytes]:
-    """Start gunicorn on a unix socket, as behind the image's nginx; alone it would open a port."""
-    address = "unix:" + os.environ["UPKEEP_GUNICORN_SOCKET"]
-    moved = [address if part.startswith("0.0.0.0:") else part for part in command]
+    """Start gunicorn where the sandbox reaches it, or else on this machine's own address alone.
+
+    An endpoint's server gets a unix socket, as behind the image's nginx. One that a job starts for itself
+    gets its port, as the image's without nginx, but never one that others on the network could reach.
+    """
+    socket = os.environ.get("UPKEEP_GUNICORN_SOCKET")
+    moved = [_moved(part, socket) if part.startswith("0.0.0.0:") else part for part in command]
     return subprocess.Popen(moved, *args, **kwargs)
 
 
+def _moved(address: str, socket: str | None) -> str:
+    return f"unix:{socket}" if socket else "127.0.0.1:" + address.partition(":")[2]
+
+
 def serving_entrypoint() -> None:
-    """Start the server; returns when it ends. Who calls it stands in for nginx."""
+    """Start the server; returns when it ends. There is no nginx here."""
+    os.environ["SAGEMAKER_USE_NGINX"] = "false"
     _server.subprocess = SimpleNamespace(Popen=_start_gunicorn)
     _server.start(_env.ServingEnv().framework_module)
