@@ -53,7 +53,7 @@ class Settings:
         quarantine_retention_days: How long refused files are kept.
         capture_retention_days: How long recorded requests are kept.
         force_destroy: Whether a teardown deletes buckets that hold objects.
-        protect: Whether the data bucket, the ledger and the encryption key refuse to be deleted.
+        protect: Whether the buckets, the ledger and the encryption key refuse to be deleted.
         lambda_dependencies: ``bundle`` packs them into the functions' archive, ``preinstalled`` does not.
         tags: The provider's default tags, which the state machines put on what they create too.
     """

@@ -40,6 +40,10 @@ _KEY_ADMINISTRATION = (
     "kms:UpdateKeyDescription",
 )
 
+# What a check, an interrupted job or a reproduction leaves is of use while somebody looks into it.
+WORKING_PREFIXES = ("checkpoints", "checks", "reproductions")
+WORKING_DAYS = 30
+
 
 @dataclass(frozen=True, kw_only=True)
 class StorageArgs:
@@ -51,7 +55,7 @@ class StorageArgs:
         quarantine_retention_days: How long refused files, and refused rows of accepted files, are kept.
         capture_retention_days: How long recorded requests are kept.
         force_destroy: Whether a teardown deletes buckets that hold objects.
-        protect: Whether the data bucket and the key refuse to be deleted.
+        protect: Whether buckets and key, with all their settings, refuse to be deleted.
     """
 
     names: Names
@@ -76,7 +80,9 @@ class Storage(pulumi.ComponentResource):
     artifacts: pulumi.Output[str]
 
     def __init__(self, name: str, args: StorageArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        super().__init__("upkeep:storage:Storage", name, {}, opts)
+        # Inherited by all children: a bucket that is kept must keep its encryption, its policy and its rules.
+        kept = pulumi.ResourceOptions(protect=args.protect)
+        super().__init__("upkeep:storage:Storage", name, {}, pulumi.ResourceOptions.merge(opts, kept))
         self._name, self._args = name, args
         self.key = self._create_key()
         self.logs = self._create_bucket(
@@ -90,7 +96,9 @@ class Storage(pulumi.ComponentResource):
                 _expire("capture", "capture/", args.capture_retention_days),
             ],
         )
-        self.artifacts_bucket = self._create_bucket("artifacts", rules=[])
+        self.artifacts_bucket = self._create_bucket(
+            "artifacts", rules=[_expire(kind, f"{kind}/", WORKING_DAYS) for kind in WORKING_PREFIXES]
+        )
         aws.s3.BucketNotification(
             f"{name}-data-events",
             bucket=self.data_bucket.id,
@@ -196,7 +204,7 @@ class Storage(pulumi.ComponentResource):
             enable_key_rotation=True,
             deletion_window_in_days=KEY_DELETION_WINDOW_DAYS,
             policy=resource_policy(statements),
-            opts=pulumi.ResourceOptions(parent=self, protect=self._args.protect),
+            opts=pulumi.ResourceOptions(parent=self),
         )
         aws.kms.Alias(
             f"{name}-key-alias",
@@ -219,7 +227,7 @@ class Storage(pulumi.ComponentResource):
             name,
             bucket=args.names.bucket(role),
             force_destroy=args.force_destroy,
-            opts=pulumi.ResourceOptions(parent=self, protect=args.protect and role == "data"),
+            opts=child,
         )
         versioning = aws.s3.BucketVersioning(
             f"{name}-versioning",

@@ -44,8 +44,17 @@ def test_access_is_logged_to_a_bucket_that_only_s3_writes_to() -> None:
 
 @pytest.mark.parametrize("protect", [True, False])
 def test_protection_covers_what_cannot_be_made_again(protect: bool) -> None:
-    protected = {r.name for r in deploy({"protect": protect}).resources if r.options["protect"]}
-    assert protected == ({"storage-data", "storage-key", "ledger-table"} if protect else set())
+    resources = deploy({"protect": protect}).resources
+    protected = {r.name for r in resources if r.options["protect"]}
+    kept = {r.name for r in resources if r.name.startswith("storage")} | {"ledger-table"}
+    assert {"storage-data", "storage-data-private", "storage-data-policy", "storage-key"} < kept
+    assert protected == (kept if protect else set()), "a bucket that stays keeps its settings too"
+
+
+def test_what_a_check_or_a_reproduction_leaves_expires_and_models_stay() -> None:
+    rules = standard().one("BucketLifecycleConfiguration", "storage-artifacts-lifecycle")["rules"]
+    expiring = {r["filter"]["prefix"] for r in rules if "days" in r["expiration"]}
+    assert expiring == {"checkpoints/", "checks/", "reproductions/"}
 
 
 def test_only_a_stack_that_says_so_deletes_full_buckets() -> None:
