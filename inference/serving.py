@@ -7,6 +7,7 @@ arrives meanwhile, hence the lock.
 
 from __future__ import annotations
 
+import os
 import threading
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,9 @@ _loaded: dict[str, Answerer] = {}
 
 
 def model_fn(model_dir: str) -> Answerer:
-    """Load the model once per worker.
+    """Load the model once per worker, if it is the one that was registered.
+
+    The release says which passport that is; the seed has none.
 
     Raises:
         ArtifactError: The model was changed or belongs to another scikit-learn; the worker's ping stays red.
@@ -26,8 +29,9 @@ def model_fn(model_dir: str) -> Answerer:
     with _lock:
         if model_dir not in _loaded:
             from training import artifact, estimators
+            from training.registry.passport import PASSPORT_VARIABLE
 
-            model = artifact.load(Path(model_dir))
+            model = artifact.load(Path(model_dir), os.environ.get(PASSPORT_VARIABLE, ""))
             estimators.single_threaded(model.estimator)
             _loaded[model_dir] = Answerer(model)
         return _loaded[model_dir]

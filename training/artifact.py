@@ -1,11 +1,12 @@
 """Stores a fitted model with all it takes to serve and judge it, and loads it back only when unharmed.
 
 The folder holds ``model.joblib`` (the estimator), ``spec.json``, ``features.json``, ``reference.json``,
-``sample.json`` and ``passport.json`` with the versions and the SHA-256 of the others. Nothing in it depends
-on the clock: the same inputs give the same bytes.
+``sample.json``, ``fitted.npy`` (fingerprints of rows it was fitted on), the code that serves it below
+``code/``, and ``passport.json`` with the versions and the SHA-256 of all the others. Nothing in it depends on
+the clock: the same inputs give the same bytes.
 
-``FORMAT`` is raised whenever a reader of the previous number would misread the folder; the loader then
-refuses older models, and their champion has to be retrained.
+Reading a pickle runs what is in it. So everything is compared with the passport first, and the passport with
+what was registered where the caller knows that.
 """
 
 from __future__ import annotations
@@ -13,9 +14,8 @@ from __future__ import annotations
 import hashlib
 import json
 import platform
-import tarfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -23,18 +23,24 @@ from typing import Any
 import numpy as np
 
 from models.spec import ModelSpec, SpecError, parse
+from training import unpacking
 from training.errors import ArtifactError
 from training.evaluate import predict
 from training.features import FeatureEncoder
+from training.registry import digests, seal
+from training.registry.seal import CODE, FITTED, FORMAT, MODEL, PASSPORT, SIGNED
+from training.unpacking import LIMITS, Limits
 
-FORMAT = 1
-MODEL, PASSPORT = "model.joblib", "passport.json"
-SIGNED = (MODEL, "spec.json", "features.json", "reference.json", "sample.json")
+__all__ = ["ARCHIVE", "FORMAT", "PASSPORT", "SIGNED", "Model", "Saved", "load", "save", "sha256", "unpack"]
+
 ARCHIVE = "model.tar.gz"
-# A model beyond this does not fit the memory of the instances this stack uses; guards against unpacking
-# bombs.
-MAX_UNPACKED_BYTES = 4 * 1024**3
+# A sorted sample of hashes; larger files are not ours.
+MAX_FITTED_BYTES = 1024 * 1024
 _LIBRARIES = ("scikit-learn", "numpy", "pandas", "joblib")
+
+
+def _nothing() -> np.ndarray:
+    return np.empty(0, dtype=np.uint64)
 
 
 @dataclass(frozen=True)
@@ -46,12 +52,14 @@ class Model:
         encoder: Turns rows into the estimator's array.
         estimator: The fitted estimator.
         passport: Run id, versions, digests, ``fitted_until``.
+        fitted: Fingerprints of a sample of the rows it was fitted on, sorted.
     """
 
     spec: ModelSpec
     encoder: FeatureEncoder
     estimator: Any
     passport: Mapping[str, Any]
+    fitted: np.ndarray = field(default_factory=_nothing)
 
     @property
     def run_id(self) -> str:
@@ -78,8 +86,32 @@ def versions() -> dict[str, str]:
     return {"python": platform.python_version(), **{name: version(name) for name in _LIBRARIES}}
 
 
-def save(folder: Path, model: Model, documents: Mapping[str, Any]) -> None:
-    """Write the model's files.
+@dataclass(frozen=True)
+class Saved:
+    """A stored model.
+
+    Attributes:
+        passport: As it was written, complete.
+        passport_sha256: Its digest: what the loader is told to expect.
+    """
+
+    passport: Mapping[str, Any]
+    passport_sha256: str
+
+    @property
+    def model_digest(self) -> str:
+        """Digest of all signed files."""
+        return str(self.passport["model_digest"])
+
+    @property
+    def digests(self) -> Mapping[str, str]:
+        """What decides the model; see ``training.registry.digests``."""
+        found: Mapping[str, str] = self.passport["digests"]
+        return found
+
+
+def save(folder: Path, model: Model, documents: Mapping[str, Any]) -> Saved:
+    """Write the model's files and seal them; the code below ``code/`` must be there already.
 
     Args:
         folder: Model directory; made if needed.
@@ -93,70 +125,57 @@ def save(folder: Path, model: Model, documents: Mapping[str, Any]) -> None:
     (folder / "spec.json").write_text(model.spec.to_json(), encoding="utf-8")
     for name, data in {"features.json": model.encoder.to_json(), **documents}.items():
         write_json(folder / name, data)
+    np.save(folder / FITTED, model.fitted.astype(np.uint64), allow_pickle=False)
+    files = {name: sha256(folder / name) for name in SIGNED}
     passport = {
         "format": FORMAT,
         **model.passport,
+        "digests": digests.of(model.spec, seal.code_digest(_tree(folder / CODE))),
+        "model_digest": seal.model_digest(files),
         "versions": versions(),
-        "files": {name: sha256(folder / name) for name in SIGNED},
+        "files": files,
     }
     write_json(folder / PASSPORT, passport)
+    return Saved(passport, sha256(folder / PASSPORT))
 
 
-def load(folder: Path) -> Model:
-    """Read a model back.
+def load(folder: Path, passport_sha256: str = "") -> Model:
+    """Read a model back; nothing of it is unpickled or run before all of it was compared with its passport.
+
+    Args:
+        folder: Model directory.
+        passport_sha256: Digest of the passport that was registered; '' trusts the one in the folder.
 
     Raises:
-        ArtifactError: A file is missing or changed, or the format or the scikit-learn version is another one.
+        ArtifactError: A file is missing, changed or too many, or the format or the scikit-learn version is
+            another one.
     """
-    passport = _read_passport(folder)
-    for name in SIGNED:
-        path = folder / name
-        found = sha256(path) if path.is_file() else "no file"
-        if found != passport["files"].get(name):
-            raise ArtifactError(
-                f"{name}: found {found}, expected SHA-256 {passport['files'].get(name)}; the model was "
-                f"changed after "
-                "its training and is not loaded"
-            )
+    passport = _read_passport(folder, passport_sha256)
+    seal.check(passport, _files(folder), _tree(folder / CODE))
     stored = passport["versions"].get("scikit-learn")
     if stored != version("scikit-learn"):
         raise ArtifactError(
             f"the model was fitted with scikit-learn {stored}, this is {version('scikit-learn')}; train it "
             f"again here"
         )
-    import joblib
-
     try:
         spec = parse(_read_json(folder / "spec.json"), "spec.json")
         encoder = FeatureEncoder.from_json(_read_json(folder / "features.json"))
-        estimator = joblib.load(folder / MODEL)
+        fitted = _read_fitted(folder / FITTED)
+        estimator = _unpickled(folder / MODEL, passport["files"][MODEL])
     except (SpecError, ImportError, AttributeError, KeyError, TypeError, ValueError) as error:
         raise ArtifactError(f"the model cannot be read by this code: {error}") from error
-    return Model(spec, encoder, estimator, passport)
+    return Model(spec, encoder, estimator, passport, fitted)
 
 
-def unpack(archive: Path, folder: Path) -> Path:
-    """Unpack the model's own files out of ``model.tar.gz``; code and anything else stays in the archive.
+def unpack(archive: Path, folder: Path, limits: Limits = LIMITS) -> Path:
+    """Unpack ``model.tar.gz``: a model's own files and its code, and an archive of nothing else.
 
     Raises:
-        ArtifactError: No readable archive, or one that unpacks to more than ``MAX_UNPACKED_BYTES``.
+        ArtifactError: No readable archive, or one that holds something else or too much; see
+            ``training.unpacking``. Then nothing was written.
     """
-    wanted = {*SIGNED, PASSPORT}
-    total = 0
-    try:
-        with tarfile.open(archive, "r:gz") as tar:
-            for member in tar:
-                name = member.name.removeprefix("./")
-                if name not in wanted or not member.isfile():
-                    continue
-                total += member.size
-                if total > MAX_UNPACKED_BYTES:
-                    raise ArtifactError(f"{archive.name}: unpacks to more than {MAX_UNPACKED_BYTES:,} bytes")
-                source = tar.extractfile(member)
-                if source is not None:
-                    _copy(source, folder / name)
-    except (tarfile.TarError, EOFError, OSError) as error:
-        raise ArtifactError(f"{archive.name}: not a readable model archive: {error}") from error
+    unpacking.unpack(archive, folder, seal.is_part, limits)
     return folder
 
 
@@ -171,15 +190,69 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _read_passport(folder: Path) -> dict[str, Any]:
-    passport = _read_json(folder / PASSPORT)
-    if not isinstance(passport, dict) or passport.get("format") != FORMAT:
-        found = passport.get("format") if isinstance(passport, dict) else type(passport).__name__
-        raise ArtifactError(f"{PASSPORT}: found format {found!r}, expected {FORMAT}; train the model again")
-    for key in ("files", "versions", "run_id", "fitted_until"):
-        if key not in passport:
-            raise ArtifactError(f"{PASSPORT}: {key} is missing; the model cannot be trusted")
-    return passport
+def _read_passport(folder: Path, expected_sha256: str) -> dict[str, Any]:
+    path = folder / PASSPORT
+    try:
+        if path.is_symlink() or path.stat().st_size > seal.MAX_PASSPORT_BYTES:
+            raise ArtifactError(f"{PASSPORT}: a link, or more than {seal.MAX_PASSPORT_BYTES:,} bytes")
+        body = path.read_bytes()
+    except OSError as error:
+        raise ArtifactError(f"{PASSPORT}: not readable: {error}") from error
+    return seal.read(body, expected_sha256)
+
+
+def _files(folder: Path) -> dict[str, str]:
+    """SHA-256 of what lies beside the passport, by name."""
+    found = {}
+    for path in sorted(folder.iterdir()):
+        if path.name in (PASSPORT, CODE):
+            continue
+        # What has no place here is not read at all: a pipe would never end.
+        seal.refuse_strangers([path.name])
+        found[path.name] = _plain(path, path.name)
+    return found
+
+
+def _tree(folder: Path) -> dict[str, str]:
+    """SHA-256 of every file of a folder, by its path there."""
+    if not folder.is_dir() or folder.is_symlink():
+        return {} if not folder.is_symlink() else {"": _plain(folder, folder.name)}
+    return {
+        name: _plain(path, f"{folder.name}/{name}")
+        for path in folder.rglob("*")
+        if path.is_symlink() or not path.is_dir()
+        for name in [path.relative_to(folder).as_posix()]
+    }
+
+
+def _plain(path: Path, name: str) -> str:
+    if path.is_symlink() or not path.is_file():
+        raise ArtifactError(
+            f"{name}: a link or a special file; a model has only plain ones and is not loaded"
+        )
+    return sha256(path)
+
+
+def _read_fitted(path: Path) -> np.ndarray:
+    if path.stat().st_size > MAX_FITTED_BYTES:
+        raise ArtifactError(f"{FITTED}: more than {MAX_FITTED_BYTES:,} bytes")
+    found = np.load(path, allow_pickle=False)
+    if found.dtype != np.uint64 or found.ndim != 1:
+        raise ArtifactError(f"{FITTED}: found {found.dtype} of {found.ndim} dimensions, expected uint64 of 1")
+    return np.asarray(found)
+
+
+def _unpickled(path: Path, expected: str) -> Any:
+    """The estimator, out of the very file that has the digest: opened once, hashed, read."""
+    import joblib
+
+    with path.open("rb") as file:
+        if hashlib.file_digest(file, "sha256").hexdigest() != expected:
+            raise ArtifactError(
+                f"{path.name}: it was changed while it was looked at; the model is not loaded"
+            )
+        file.seek(0)
+        return joblib.load(file)
 
 
 def _read_json(path: Path) -> Any:
@@ -187,10 +260,3 @@ def _read_json(path: Path) -> Any:
         return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise ArtifactError(f"{path.name}: not readable: {error}") from error
-
-
-def _copy(source: Any, target: Path) -> None:
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with target.open("wb") as file:
-        while chunk := source.read(1024 * 1024):
-            file.write(chunk)

@@ -6,6 +6,8 @@ import hashlib
 import shutil
 from pathlib import Path
 
+from training.registry import seal
+
 PACKAGES = ("inference", "models", "monitoring", "training")
 # The committed sample is data, and the largest file of a model's folder.
 _LEFT_OUT = ("__pycache__", "*.pyc", "seed.csv")
@@ -33,8 +35,10 @@ def copy_code(target: Path, source: Path | None = None) -> str:
 
 def digest(folder: Path) -> str:
     """SHA-256 over names and contents of all files below a folder, in hexadecimal."""
-    total = hashlib.sha256()
-    for path in sorted(p for p in folder.rglob("*") if p.is_file()):
-        content = hashlib.sha256(path.read_bytes()).hexdigest()
-        total.update(f"{path.relative_to(folder).as_posix()}\n{content}\n".encode())
-    return total.hexdigest()
+    return seal.code_digest(
+        {
+            path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+            for path in folder.rglob("*")
+            if path.is_file()
+        }
+    )

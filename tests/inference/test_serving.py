@@ -37,10 +37,10 @@ def test_the_first_requests_of_a_worker_load_the_model_once(model_dirs, monkeypa
     loads = []
     original = artifact.load
 
-    def slow(folder):
+    def slow(folder, passport_sha256):
         loads.append(folder)
         threading.Event().wait(0.05)
-        return original(folder)
+        return original(folder, passport_sha256)
 
     monkeypatch.setattr(artifact, "load", slow)
     found = []

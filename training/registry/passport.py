@@ -120,7 +120,7 @@ def _verify_decision(
             raise PassportError(f"decision {uri}: {name} is {value}, the package says {metadata[name]}")
     if decision.get("model_data_url") != model_data_url:
         raise PassportError(
-            f"decision {uri}: it is about {decision.get('model_data_url')}, the package holds {model_data_url}"
+            f"decision {uri}: about {decision.get('model_data_url')}, the package holds {model_data_url}"
         )
 
 

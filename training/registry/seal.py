@@ -97,13 +97,18 @@ def check(passport: Mapping[str, Any], files: Mapping[str, str], code: Mapping[s
     refuse_strangers([*files, *(name for name in listed if name not in files)])
     if passport["model_digest"] != model_digest(files):
         raise ArtifactError(
-            f"{PASSPORT}: model_digest: found {passport['model_digest']}, its files have {model_digest(files)}"
+            f"{PASSPORT}: model_digest: found {passport['model_digest']}, expected {model_digest(files)}"
         )
     if passport["digests"].get("code", "") != code_digest(code):
         raise ArtifactError(
             f"{CODE}/: found digest {code_digest(code) or 'of no files'}, expected "
             f"{passport['digests'].get('code') or 'no code'}; the code was changed after the training"
         )
+
+
+def is_part(path: str) -> bool:
+    """Whether a model has a file at a path."""
+    return path in SIGNED or path == PASSPORT or path.startswith(f"{CODE}/")
 
 
 def refuse_strangers(names: Iterable[str]) -> None:
