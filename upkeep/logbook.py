@@ -15,6 +15,7 @@ from upkeep.render import iso
 from upkeep.runs import Clients
 
 TRAINING_GROUP = "/aws/sagemaker/TrainingJobs"
+PROCESSING_GROUP = "/aws/sagemaker/ProcessingJobs"
 ENDPOINT_GROUP = "/aws/sagemaker/Endpoints/"
 FUNCTION_GROUP = "/aws/lambda/"
 _REMEMBERED = 5000

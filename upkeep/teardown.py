@@ -8,74 +8,26 @@ already is no error.
 from __future__ import annotations
 
 import re
-import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import yaml
 
 from upkeep import outputs as stack_outputs
-from upkeep.context import client
 from upkeep.errors import is_gone
-from upkeep.logbook import ENDPOINT_GROUP, TRAINING_GROUP
+from upkeep.logbook import ENDPOINT_GROUP
 from upkeep.outputs import ModelOutputs, StackOutputs
+from upkeep.sweep_jobs import delete_job_logs, delete_jobs
+from upkeep.sweeper import Report, Sweeper
 
 if TYPE_CHECKING:
     import boto3
 
-Report = Callable[[str], None]
-
-STOP_SECONDS = 180.0
 _NOTHING = StackOutputs(region="us-east-1", data_bucket="", artifacts_bucket="", models={})
-_POLL_SECONDS = 0.5
-# What follows a model's own name in those of its jobs and of its releases; see infra/naming.py.
-_JOB = re.compile(r"[0-9a-f]{20}|seed-[0-9a-f]{10}")
+# What follows a model's own name in those of its releases and experiments; see infra/naming.py.
 _RELEASE = re.compile(r"v[0-9]+-[0-9A-Za-z]+")
-
-
-@dataclass
-class Sweeper:
-    """One teardown: its clients, what it found, and how it waits."""
-
-    session: boto3.Session
-    outputs: StackOutputs
-    report: Report
-    sleep: Callable[[float], None] = time.sleep
-    clock: Callable[[], float] = time.monotonic
-    deleted: Counter[str] = field(default_factory=Counter)
-
-    def __post_init__(self) -> None:
-        self.sagemaker = client(self.session, "sagemaker", self.outputs.region)
-        self.states = client(self.session, "stepfunctions", self.outputs.region)
-        self.logs = client(self.session, "logs", self.outputs.region)
-
-    def attempt(self, noun: str, call: Callable[..., Any], **arguments: Any) -> bool:
-        """Make a deleting call; False when there was nothing to delete any more."""
-        if not self._unless_gone(call, **arguments):
-            return False
-        self.deleted[noun] += 1
-        return True
-
-    def _unless_gone(self, call: Callable[..., Any], **arguments: Any) -> bool:
-        try:
-            call(**arguments)
-        except self.sagemaker.exceptions.ClientError as error:
-            if not is_gone(error):
-                raise
-            return False
-        return True
-
-    def pages(self, service: Any, operation: str, key: str, **arguments: Any) -> Iterator[dict[str, Any]]:
-        """The items of a listing; none when what they belong to is gone."""
-        try:
-            for page in service.get_paginator(operation).paginate(**arguments):
-                yield from page[key]
-        except service.exceptions.ClientError as error:
-            if not is_gone(error):
-                raise
 
 
 def sweep(
@@ -98,7 +50,7 @@ def sweep(
     sweeper = Sweeper(session, _parsed(outputs), report, **how)
     for model in sweeper.outputs.models.values():
         _stop_executions(sweeper, model)
-        _delete_jobs(sweeper, model)
+        delete_jobs(sweeper, model)
         _delete_packages(sweeper, model)
         serving = _serving(sweeper, model)
         _delete_releases(sweeper, model, keep=serving)
@@ -117,6 +69,7 @@ def sweep_after(
     for model in sweeper.outputs.models.values():
         _delete_releases(sweeper, model, keep=_serving(sweeper, model))
         _delete_logs(sweeper, model)
+        delete_job_logs(sweeper, model)
     _tell(sweeper)
     return sweeper.deleted
 
@@ -173,47 +126,6 @@ def _stop_executions(sweeper: Sweeper, model: ModelOutputs) -> None:
             )
 
 
-def _delete_jobs(sweeper: Sweeper, model: ModelOutputs) -> None:
-    """Stop and delete the runs' training jobs; the seed's belongs to Pulumi."""
-    jobs = [job for job in _jobs(sweeper, model) if job["TrainingJobName"] != model.seed_job]
-    for job in jobs:
-        if job["TrainingJobStatus"] == "InProgress":
-            sweeper.attempt(
-                "running training job",
-                sweeper.sagemaker.stop_training_job,
-                TrainingJobName=job["TrainingJobName"],
-            )
-    _await_stopped(sweeper, [job["TrainingJobName"] for job in jobs])
-    for job in jobs:
-        sweeper.attempt(
-            "training job", sweeper.sagemaker.delete_training_job, TrainingJobName=job["TrainingJobName"]
-        )
-
-
-def _jobs(sweeper: Sweeper, model: ModelOutputs) -> list[dict[str, Any]]:
-    found = sweeper.pages(
-        sweeper.sagemaker, "list_training_jobs", "TrainingJobSummaries", NameContains=f"{model.endpoint}-"
-    )
-    return [job for job in found if _own(model, job["TrainingJobName"], _JOB)]
-
-
-def _await_stopped(sweeper: Sweeper, names: list[str]) -> None:
-    deadline = sweeper.clock() + STOP_SECONDS
-    for name in names:
-        while sweeper.clock() < deadline and _is_running(sweeper, name):
-            sweeper.sleep(_POLL_SECONDS)
-
-
-def _is_running(sweeper: Sweeper, name: str) -> bool:
-    try:
-        status = sweeper.sagemaker.describe_training_job(TrainingJobName=name)["TrainingJobStatus"]
-    except sweeper.sagemaker.exceptions.ClientError as error:
-        if not is_gone(error):
-            raise
-        return False
-    return status in ("InProgress", "Stopping")
-
-
 def _delete_packages(sweeper: Sweeper, model: ModelOutputs) -> None:
     found = sweeper.pages(
         sweeper.sagemaker,
@@ -264,22 +176,3 @@ def _delete_releases(sweeper: Sweeper, model: ModelOutputs, keep: set[str]) -> N
 def _delete_logs(sweeper: Sweeper, model: ModelOutputs) -> None:
     group = f"{ENDPOINT_GROUP}{model.endpoint}"
     sweeper.attempt("log group", sweeper.logs.delete_log_group, logGroupName=group)
-    streams = sweeper.pages(
-        sweeper.logs,
-        "describe_log_streams",
-        "logStreams",
-        logGroupName=TRAINING_GROUP,
-        logStreamNamePrefix=f"{model.endpoint}-",
-    )
-    for stream in list(streams):
-        if _own(model, stream["logStreamName"].partition("/")[0], _JOB):
-            sweeper.attempt(
-                "log stream",
-                sweeper.logs.delete_log_stream,
-                logGroupName=TRAINING_GROUP,
-                logStreamName=stream["logStreamName"],
-            )
-    # The group is the account's, shared by all jobs; SageMaker makes it again when it is needed.
-    left = sweeper.pages(sweeper.logs, "describe_log_streams", "logStreams", logGroupName=TRAINING_GROUP)
-    if next(left, None) is None:
-        sweeper.attempt("log group", sweeper.logs.delete_log_group, logGroupName=TRAINING_GROUP)

@@ -50,6 +50,23 @@ class JobOperations:
             self._jobs.request_stop(record.name)
         return {}
 
+    def delete(self, params: dict[str, Any]) -> dict[str, Any]:
+        """Delete a job that has ended; its name is free again afterwards.
+
+        https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_DeleteProcessingJob.html
+        """
+        store = self._context.store
+        with store.lock:
+            record = self._record(params)
+            status = record.fields[f"{self._api}Status"]
+            if status not in TERMINAL:
+                raise errors.in_use(
+                    f"{self._noun.capitalize()} job {record.arn} is in status {status}; only jobs in status "
+                    "Completed, Failed or Stopped can be deleted. Stop it and wait."
+                )
+            store.remove(record)
+        return {}
+
     def kill(self) -> None:
         """Tell every job to end at once."""
         self._jobs.kill()

@@ -167,6 +167,7 @@ class SageMaker:
             "DescribeProcessingJob": processing.describe,
             "ListProcessingJobs": processing.list_all,
             "StopProcessingJob": processing.stop,
+            "DeleteProcessingJob": processing.delete,
             "CreateModel": models.create,
             "DescribeModel": models.describe,
             "ListModels": models.list_all,

@@ -7,7 +7,7 @@ from typing import Any
 
 from sandbox.sagemaker import errors, shapes
 from sandbox.sagemaker.context import Context
-from sandbox.sagemaker.job_operations import TERMINAL, JobOperations
+from sandbox.sagemaker.job_operations import JobOperations
 from sandbox.sagemaker.training_run import TrainingRun, artifact_uri, publish
 
 _DEFAULT_RUNTIME_SECONDS = 86_400  # API_StoppingCondition: "The default value is 1 day"
@@ -56,21 +56,6 @@ class TrainingJobs(JobOperations):
         publish(self._context, record)
         self._jobs.start(name, TrainingRun(self._context, record).run)
         return shapes.project("CreateTrainingJob", {"TrainingJobArn": record.arn})
-
-    def delete(self, params: dict[str, Any]) -> dict[str, Any]:
-        """DeleteTrainingJob: only a job that has ended can be deleted; its name is free again afterwards."""
-        store = self._context.store
-        with store.lock:
-            record = self._record(params)
-            status = record.fields["TrainingJobStatus"]
-            if status not in TERMINAL:
-                raise errors.in_use(
-                    f"Training job {record.arn} is in status {status}; only jobs in status Completed, "
-                    "Failed or "
-                    "Stopped can be deleted. Stop it and wait."
-                )
-            store.remove(record)
-        return {}
 
 
 def _check(params: dict[str, Any]) -> None:

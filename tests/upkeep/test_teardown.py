@@ -2,6 +2,7 @@
 import pytest
 from botocore.exceptions import ClientError
 
+from inference.preflight import places
 from tests.upkeep.fakes import (
     RAW,
     RETRAIN,
@@ -16,6 +17,9 @@ from upkeep import teardown
 
 SERVING = "upkeep-dev-flights-v2-0002"
 DONE, RUNNING = (f"upkeep-dev-flights-{digits * 5}" for digits in ("0001", "0003"))
+CHECK = places.job_name("upkeep-dev-flights", "0001", "first")
+OTHER_CHECK = places.job_name("upkeep-dev-flights-long", "0001", "first")
+TRAINING, PROCESSING = "/aws/sagemaker/TrainingJobs", "/aws/sagemaker/ProcessingJobs"
 SEED = RAW["models"]["flights"]["seed_job"]
 
 
@@ -25,11 +29,15 @@ class Account:
     def __init__(self, **changes):
         self.running = ["arn:execution"]
         self.jobs = {DONE: "Completed", RUNNING: "InProgress", SEED: "Completed"}
+        self.checks = {CHECK: "InProgress", OTHER_CHECK: "Completed"}
         self.packages = ["arn:pkg/1", "arn:pkg/2"]
         self.configs = ["upkeep-dev-flights-v1-0001", SERVING]
         self.models = ["upkeep-dev-flights-v1-0001", SERVING]
         self.groups = ["/aws/sagemaker/Endpoints/upkeep-dev-flights"]
-        self.streams = [f"{DONE}/algo-1", "another/algo-1"]
+        self.streams = {
+            TRAINING: [f"{DONE}/algo-1", "another/algo-1"],
+            PROCESSING: [f"{CHECK}/algo-1", f"{OTHER_CHECK}/algo-1"],
+        }
         self.serving = True
         self.sagemaker = FakeClient(
             **{
@@ -37,6 +45,14 @@ class Account:
                 "describe_training_job": self.describe_job,
                 "stop_training_job": self.stop_job,
                 "delete_training_job": lambda TrainingJobName: self.jobs.pop(TrainingJobName),
+                "list_processing_jobs": self.list_checks,
+                "describe_processing_job": lambda ProcessingJobName: {
+                    "ProcessingJobStatus": self.checks[ProcessingJobName]
+                },
+                "stop_processing_job": lambda ProcessingJobName: self.checks.update(
+                    {ProcessingJobName: "Stopped"}
+                ),
+                "delete_processing_job": lambda ProcessingJobName: self.checks.pop(ProcessingJobName),
                 "list_model_packages": lambda **_a: {
                     "ModelPackageSummaryList": [{"ModelPackageArn": arn} for arn in self.packages]
                 },
@@ -56,7 +72,9 @@ class Account:
         self.logs = FakeClient(
             delete_log_group=self.delete_group,
             describe_log_streams=self.list_streams,
-            delete_log_stream=lambda logGroupName, logStreamName: self.streams.remove(logStreamName),
+            delete_log_stream=lambda logGroupName, logStreamName: self.streams[logGroupName].remove(
+                logStreamName
+            ),
         )
 
     def client(self, service, **_options):
@@ -76,6 +94,15 @@ class Account:
             "TrainingJobSummaries": [{"TrainingJobName": n, "TrainingJobStatus": self.jobs[n]} for n in found]
         }
 
+    def list_checks(self, NameContains):
+        return {
+            "ProcessingJobSummaries": [
+                {"ProcessingJobName": n, "ProcessingJobStatus": s}
+                for n, s in self.checks.items()
+                if NameContains in n
+            ]
+        }
+
     def describe_job(self, TrainingJobName):
         status = self.jobs[TrainingJobName]
         if status == "Stopping":
@@ -91,16 +118,16 @@ class Account:
         return {"EndpointConfigName": SERVING}
 
     def delete_group(self, logGroupName):
-        if logGroupName not in self.groups and not (
-            logGroupName.endswith("TrainingJobs") and not self.streams
-        ):
+        if logGroupName not in [*self.groups, *self.streams] or self.streams.get(logGroupName):
             raise refusal("ResourceNotFoundException")
         self.groups = [name for name in self.groups if name != logGroupName]
+        self.streams.pop(logGroupName, None)
 
     def list_streams(self, logGroupName, logStreamNamePrefix=""):
-        return {
-            "logStreams": [{"logStreamName": s} for s in self.streams if s.startswith(logStreamNamePrefix)]
-        }
+        if logGroupName not in self.streams:
+            raise refusal("ResourceNotFoundException")
+        found = [s for s in self.streams[logGroupName] if s.startswith(logStreamNamePrefix)]
+        return {"logStreams": [{"logStreamName": s} for s in found]}
 
 
 def swept(account, after=False, outputs=None):
@@ -197,7 +224,24 @@ def test_logs_of_the_services_go_but_not_those_of_other_jobs():
     account = Account()
     swept(account, after=True)
     assert account.groups == []
-    assert account.streams == ["another/algo-1"]
+    assert account.streams == {TRAINING: ["another/algo-1"], PROCESSING: [f"{OTHER_CHECK}/algo-1"]}
+
+
+def test_checks_of_releases_are_stopped_and_deleted_and_those_of_other_models_are_not():
+    account = Account()
+    told = swept(account)
+    assert account.checks == {OTHER_CHECK: "Completed"}
+    assert "deleted 1 processing job" in told
+    assert "deleted 1 running processing job" in told
+
+
+def test_a_long_name_that_cuts_the_checks_hides_none():
+    long = "upkeep-a-very-long-name-of-a-stack-flights-and-more-a"
+    outputs = stack_outputs(models={"flights": {**RAW["models"]["flights"], "endpoint": long}})
+    account = Account()
+    account.checks = {places.job_name(long, "0001", "first"): "Completed"}
+    swept(account, outputs=outputs)
+    assert account.checks == {}
 
 
 def test_a_stack_whose_first_deployment_failed_has_nothing_to_sweep():

@@ -124,3 +124,17 @@ def test_a_used_name_a_missing_job_and_a_bad_path_are_refused(service: Service) 
     service("CreateProcessingJob", **climbing)
     failed = service.until("DescribeProcessingJob", "ProcessingJobStatus", "Failed", ProcessingJobName="p-3")
     assert "is not below /opt/ml/processing" in failed["FailureReason"]
+
+
+def test_only_a_job_that_has_ended_can_be_deleted_and_its_name_is_free_again(service: Service) -> None:
+    service.platform.s3.objects["data", "code/run.py"] = b"print(1)"
+    service.containers.script = lambda made, on_line, stop: int(stop.wait(10) and 0)
+    service("CreateProcessingJob", **request())
+    name = {"ProcessingJobName": request()["ProcessingJobName"]}
+    assert "InProgress" in service.error("DeleteProcessingJob", **name).message
+    service("StopProcessingJob", **name)
+    service.until("DescribeProcessingJob", "ProcessingJobStatus", "Stopped", **name)
+    service("DeleteProcessingJob", **name)
+    assert "not find" in service.error("DescribeProcessingJob", **name).message
+    service("CreateProcessingJob", **request())
+    service("StopProcessingJob", **name)
