@@ -11,6 +11,8 @@ from models.spec import METRICS, ModelSpec
 CODE_IN_CONTAINER = "/opt/ml/input/data/code/code.tar.gz"
 PROGRAM = "training/train.py"
 INSTANCE_COUNT = 1
+# How long a job on spot capacity may wait for it, on top of its running time.
+SPOT_WAIT_SECONDS = 3600
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,3 +66,28 @@ def channel_parameters(channel: Channel) -> dict[str, Any]:
         "S3DataDistributionType": "FullyReplicated",
     }
     return {"ChannelName": channel.name, "InputMode": "File", "DataSource": {"S3DataSource": source}}
+
+
+def stopping_condition(spec: ModelSpec) -> dict[str, int]:
+    """How long a job may run, and on spot capacity also how long it may take with all waiting.
+
+    https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_StoppingCondition.html
+    """
+    limit = spec.training.max_runtime_seconds
+    waiting = {"MaxWaitTimeInSeconds": limit + SPOT_WAIT_SECONDS} if spec.training.spot else {}
+    return {"MaxRuntimeInSeconds": limit, **waiting}
+
+
+def spot_parameters(spec: ModelSpec, checkpoints: str) -> dict[str, Any]:
+    """What makes a job one on spot capacity, with the place of its checkpoints; nothing for other jobs.
+
+    https://docs.aws.amazon.com/sagemaker/latest/dg/model-managed-spot-training.html
+
+    Args:
+        spec: Says whether.
+        checkpoints: S3 address of this job's own; in a state machine an intrinsic function.
+    """
+    if not spec.training.spot:
+        return {}
+    key = "S3Uri.$" if checkpoints.startswith("States.") else "S3Uri"
+    return {"EnableManagedSpotTraining": True, "CheckpointConfig": {key: checkpoints}}

@@ -110,7 +110,7 @@ class Model(pulumi.ComponentResource):
             "sagemaker.amazonaws.com",
             f"Trains and serves {self._own.base}",
             args.names.account_id,
-            model_permissions(args.names, args.storage, args.spec.name, args.image),
+            model_permissions(args.names, args.storage, args.spec, args.image),
             pulumi.ResourceOptions(parent=self),
         )
         objects = self._upload()

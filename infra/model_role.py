@@ -5,13 +5,21 @@ from __future__ import annotations
 from infra.naming import Names
 from infra.permissions import Permission
 from infra.storage import Storage
+from models.spec import ModelSpec
 
 
-def model_permissions(names: Names, storage: Storage, model: str, image: str) -> list[Permission]:
+def model_permissions(names: Names, storage: Storage, spec: ModelSpec, image: str) -> list[Permission]:
     """What SageMaker does in the role's name; the containers themselves have no network."""
+    model = spec.name
     log_groups = ("TrainingJobs", "ProcessingJobs", f"Endpoints/{names.model(model).base}")
     logs = [names.arn("logs", f"log-group:/aws/sagemaker/{group}") for group in log_groups]
+    checkpoints = [
+        storage.read("ReadCheckpoints", "artifacts", f"checkpoints/{model}/*"),
+        storage.browse("ListCheckpoints", "artifacts", f"checkpoints/{model}/"),
+        storage.write("WriteCheckpoints", "artifacts", f"checkpoints/{model}/*"),
+    ]
     return [
+        *(checkpoints if spec.training.spot else []),
         storage.read(
             "ReadCode",
             "artifacts",

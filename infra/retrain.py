@@ -71,6 +71,7 @@ class RetrainMachine(pulumi.ComponentResource):
             "code_uri": f"{artifacts}/{args.code_key}",
             "spec_uri": f"{artifacts}/{args.spec_key}",
             "output_uri": f"{artifacts}/training/{args.spec.name}",
+            "checkpoints_uri": f"{artifacts}/checkpoints/{args.spec.name}",
             "tags": args.tags,
         }
         definition = pulumi.Output.all(

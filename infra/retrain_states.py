@@ -7,7 +7,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from infra import asl
-from infra.jobs import INSTANCE_COUNT, channel_parameters, channels, hyperparameters, metric_definitions
+from infra.jobs import (
+    INSTANCE_COUNT,
+    channel_parameters,
+    channels,
+    hyperparameters,
+    metric_definitions,
+    spot_parameters,
+    stopping_condition,
+)
 from infra.naming import Names
 from infra.serving import CSV_TYPES, JSON_TYPES, serving_environment
 from models.spec import ModelSpec
@@ -33,6 +41,7 @@ class RetrainPlan:
         code_uri: S3 address of the code archive.
         spec_uri: S3 address of the spec.
         output_uri: S3 address below which each job writes.
+        checkpoints_uri: S3 address below which a job on spot capacity keeps what it has fitted so far.
         tags: Put on the training job.
     """
 
@@ -46,6 +55,7 @@ class RetrainPlan:
     code_uri: str
     spec_uri: str
     output_uri: str
+    checkpoints_uri: str
     tags: Mapping[str, str]
 
 
@@ -62,7 +72,7 @@ def retrain_definition(plan: RetrainPlan) -> dict[str, Any]:
     Input: the keys of ``INPUT``; dropped are the bad rows that were left out of the files, the data version
     is the immutable record of what the run reads. Output: decision and package.
     """
-    limit = plan.spec.training.max_runtime_seconds + TRAINING_MARGIN_SECONDS
+    limit = max(stopping_condition(plan.spec).values()) + TRAINING_MARGIN_SECONDS
     return {
         "Comment": f"Train a challenger of {plan.spec.name}, judge it against what serves, register it",
         "StartAt": "FindEndpoint",
@@ -114,8 +124,9 @@ def _train(plan: RetrainPlan, timeout_seconds: int) -> asl.State:
             "InstanceCount": INSTANCE_COUNT,
             "VolumeSizeInGB": spec.training.volume_size_gb,
         },
-        "StoppingCondition": {"MaxRuntimeInSeconds": spec.training.max_runtime_seconds},
+        "StoppingCondition": stopping_condition(spec),
         "Tags": asl.tags(plan.tags),
+        **spot_parameters(spec, f"States.Format('{plan.checkpoints_uri}/{{}}', $.run_id)"),
     }
     return asl.task(
         plan.names.integration("sagemaker:createTrainingJob.sync"),

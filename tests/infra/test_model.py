@@ -93,6 +93,7 @@ def test_the_role_of_a_model_reaches_its_own_prefixes_alone() -> None:
     data = f"arn:aws:s3:::upkeep-test-data-{ACCOUNT}"
     assert set(allowed["s3:PutObject"]) == {
         f"arn:aws:s3:::upkeep-test-artifacts-{ACCOUNT}/training/flights/*",
+        f"arn:aws:s3:::upkeep-test-artifacts-{ACCOUNT}/checks/flights/*",
         f"{data}/capture/flights/*",
     }
     readable = [arn for arn in allowed["s3:GetObject"] if arn.startswith(data)]
@@ -152,3 +153,12 @@ def test_no_model_may_touch_the_other(two: Deployment) -> None:
     for name in ("trains-policy", "trains-retrain-policy", "trains-release-policy"):
         arns = [arn for found in two.allowed(name).values() for arn in found]
         assert not [arn for arn in arns if "flights" in arn], name
+
+
+def test_only_a_model_on_spot_capacity_may_write_checkpoints() -> None:
+    spot = deploy({"overrides": {"flights": {"training": {"spot": True}}}})
+    for deployment, allowed in ((spot, True), (standard(), False)):
+        policy = json.dumps(
+            deployment.one("aws:iam/rolePolicy:RolePolicy", "flights-policy").document("policy")
+        )
+        assert ("checkpoints/flights/*" in policy) is allowed

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -22,6 +23,7 @@ PLAN = RetrainPlan(
     code_uri="s3://artifacts/code/1/code.tar.gz",
     spec_uri="s3://artifacts/specs/flights.json",
     output_uri="s3://artifacts/training/flights",
+    checkpoints_uri="s3://artifacts/checkpoints/flights",
     tags={"project": "upkeep"},
 )
 GIVEN = {
@@ -162,3 +164,14 @@ def test_a_step_that_fails_is_announced_and_fails_the_execution(step: str) -> No
 def test_a_failing_announcement_does_not_hide_what_failed() -> None:
     done = run(invoke=TaskError("Lambda.Unknown", "why"), publish=TaskError("SNS.Error", "no"))
     assert (done.error, done.cause) == ("Lambda.Unknown", "why")
+
+
+def test_a_job_on_spot_capacity_keeps_its_own_checkpoints_and_may_wait() -> None:
+    spec = load(["flights"], {"flights": {"training": {"spot": True, "max_runtime_seconds": 600}}})["flights"]
+    parameters = retrain_definition(replace(PLAN, spec=spec))["States"]["Train"]["Parameters"]
+    assert parameters["EnableManagedSpotTraining"] is True
+    assert parameters["StoppingCondition"] == {"MaxRuntimeInSeconds": 600, "MaxWaitTimeInSeconds": 4200}
+    uri = "States.Format('s3://artifacts/checkpoints/flights/{}', $.run_id)"
+    assert parameters["CheckpointConfig"] == {"S3Uri.$": uri}
+    assert retrain_definition(replace(PLAN, spec=spec))["States"]["Train"]["TimeoutSeconds"] > 4200
+    assert "CheckpointConfig" not in retrain_definition(PLAN)["States"]["Train"]["Parameters"]
