@@ -180,9 +180,12 @@ class Experiment:
         return Interval(low=self._bound(self._larger, limit), high=-self._bound(self._smaller, limit))
 
     def _look(self) -> None:
-        larger, smaller = _capital(self._larger), _capital(self._smaller)
-        self._most = max(self._most, larger, smaller)
         limit, found = math.log(2 / self.alpha), self._verdict
+        larger = smaller = -math.inf
+        # No mean is above its largest part, so most outcomes need no look at all.
+        if max(*self._larger, *self._smaller) > min(self._most, limit):
+            larger, smaller = _capital(self._larger), _capital(self._smaller)
+            self._most = max(self._most, larger, smaller)
         if smaller >= limit and smaller >= larger:
             found = BETTER
         elif larger >= limit:
