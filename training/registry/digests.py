@@ -11,7 +11,7 @@ from models.spec import ModelSpec
 
 NAMES = ("contract", "training", "code", "spec")
 # Where and for how long a job runs changes nothing of its result.
-_RESOURCES = frozenset({"instance_type", "volume_size_gb", "max_runtime_seconds"})
+_RESOURCES = frozenset({"instance_type", "volume_size_gb", "max_runtime_seconds", "spot"})
 
 
 def of(spec: ModelSpec, code: str) -> dict[str, str]:
