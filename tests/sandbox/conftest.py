@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -23,26 +24,27 @@ PREFIX = f"arn:aws:sagemaker:{lifecycle.REGION}:{lifecycle.ACCOUNT}:"
 @pytest.fixture(scope="session")
 def faked() -> Iterator[Client]:
     """Makes boto3 clients of a sandbox with the fake SageMaker."""
+    with served_by("tests.sandbox.fake_sagemaker") as info:
+        yield lambda service, **keys: client(info.url, service, **keys)
+
+
+@contextmanager
+def served_by(module: str) -> Iterator[lifecycle.SandboxInfo]:
+    """Run a sandbox of the tests' own for a while."""
     port = free_port()
-    command = [
-        sys.executable,
-        "-m",
-        "tests.sandbox.fake_sagemaker",
-        "--port",
-        str(port),
-        "--wait-scale",
-        "0.01",
-    ]
+    command = [sys.executable, "-m", module, "--port", str(port), "--wait-scale", "0.01"]
     directory = lifecycle.run_dir(port)
     directory.mkdir(parents=True, mode=0o700)
     directory.parent.chmod(0o700)
     root = Path(__file__).resolve().parents[2]
     process = subprocess.Popen([*command, "--run-dir", str(directory)], cwd=root, stderr=subprocess.PIPE)
     info = lifecycle.SandboxInfo(process.pid, port, f"http://127.0.0.1:{port}", directory)
-    await_health(info)
-    yield lambda service, **keys: client(info.url, service, **keys)
-    process.terminate()
-    process.wait(timeout=20)
+    try:
+        await_health(info)
+        yield info
+    finally:
+        process.terminate()
+        process.wait(timeout=20)
 
 
 def await_health(info: lifecycle.SandboxInfo) -> None:
