@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 
 from . import urns
@@ -11,21 +10,11 @@ from .events import Op, Step
 from .state import Resource
 
 
-def delete_condemned(engine: Engine) -> None:
-    """Finish the replacements of an earlier run: delete what it left for deletion.
-
-    What cannot go yet, because something still uses it, is tried again at the end of the run.
-    """
-    for item in reversed(engine.checkpoint.base()):
-        if item.delete and not engine.cancelled.is_set():
-            with contextlib.suppress(ResourceFailedError):
-                engine.delete(item)
-
-
 def delete_leftovers(engine: Engine, *, keep_protected: bool = False) -> list[Resource]:
     """Delete every resource of the checkpoint that this run has not confirmed.
 
-    Protected ones are refused before anything is deleted, or kept, with what they depend on, and returned, as
+    Also what an earlier run replaced and then could not delete: only now, as Pulumi does, because until its
+    users were updated they may still use it. Protected ones are refused before anything is deleted, or kept, with what they depend on, and returned, as
     `pulumi destroy --exclude-protected` does. After a failure the rest is still deleted, except what the
     failed one depends on.
     """

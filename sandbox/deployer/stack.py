@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from . import program, refreshing, urns
-from .deletion import delete_condemned, delete_leftovers
+from .deletion import delete_leftovers
 from .engine import DEFAULT_PARALLEL, Engine, ProviderFactory, ResourceFailedError
 from .events import Change, Diagnostic, Event, Listener, Op, Step
 from .project import Project
@@ -104,7 +104,6 @@ class Stack:
         engine = self._open(listener, dry_run=dry_run)
         before = outputs_of(engine.checkpoint)
         self._recover(engine)
-        delete_condemned(engine)
         if not engine.failures:
             try:
                 self._run(engine)
