@@ -14,9 +14,9 @@ def delete_leftovers(engine: Engine, *, keep_protected: bool = False) -> list[Re
     """Delete every resource of the checkpoint that this run has not confirmed.
 
     Also what an earlier run replaced and then could not delete: only now, as Pulumi does, because until its
-    users were updated they may still use it. Protected ones are refused before anything is deleted, or kept, with what they depend on, and returned, as
-    `pulumi destroy --exclude-protected` does. After a failure the rest is still deleted, except what the
-    failed one depends on.
+    users were updated they may still use it. Protected ones are refused before anything is deleted, or are
+    kept with what they depend on, and returned, as `pulumi destroy --exclude-protected` does. After a failure
+    the rest is still deleted, except what the failed one depends on.
     """
     condemned = engine.checkpoint.base()
     protected = [
