@@ -17,12 +17,17 @@ from models.spec import ModelSpec, SpecError, parse
 from training import artifact, bundle, estimators, evaluate, leakage, reading, reference, splits
 from training.artifact import Model
 from training.errors import ArtifactError, TrainingError
+from training.evidence import collect, holdout, importance, latency
+from training.evidence.collect import Held, Scored
+from training.evidence.holdout import iso
+from training.evidence.paired import Difference
 from training.features import FeatureEncoder
+from training.registry import digests
 from training.sample import build_sample
 from training.settings import Settings
 
 EVALUATION, SAMPLE = "evaluation.json", "sample.json"
-SCHEMA = 1
+SCHEMA = 2
 
 
 @dataclass
@@ -46,6 +51,17 @@ class _Champion:
     note: str = ""
 
 
+@dataclass(frozen=True)
+class _Judged:
+    """The two models on the rows held out, and why they cannot be compared; empty when they can."""
+
+    challenger: Scored
+    champion: Scored | None
+    difference: Difference | None
+    leakage: dict[str, Any]
+    note: str
+
+
 def run(settings: Settings) -> dict[str, Any]:
     """Train and evaluate; write the model directory and the output directory.
 
@@ -67,31 +83,19 @@ def run(settings: Settings) -> dict[str, Any]:
     with clock.phase("fit"):
         known = champion.model.fitted_until if champion.model else None
         split = splits.split(table.times, spec.training, known)
-        challenger, fitted = _fit(settings, spec, table, split.start)
+        rows = Held(table.frame, table.times, table.labels, split.start)
+        challenger, matrix = _fit(settings, spec, rows, champion.model)
     with clock.phase("evaluate"):
-        labels = table.labels[split.start :]
-        evaluate.check_labels(labels, spec, "evaluate on")
-        held = table.frame.iloc[split.start :]
-        matrix = challenger.encoder.encode_frame(held)
-        scores = challenger.scores(matrix)
-        challenger_metrics = evaluate.measure(spec.task, labels, scores, challenger.classes)
-        note = (
-            champion.note
-            or split.note
-            or evaluate.too_one_sided(labels, spec)
-            or leakage.find(matrix, labels, spec)
-        )
-        champion_metrics, note = (None, note) if note else _score_champion(champion.model, spec, held, labels)
+        judged = _judge(spec, rows, challenger, champion, split.note)
     with clock.phase("store"):
-        passport = {
-            **challenger.passport,
-            "code_digest": bundle.copy_code(settings.model_dir / "code"),
-        }
-        challenger = Model(spec, challenger.encoder, challenger.estimator, passport)
-        sample = build_sample(challenger, held)
-        highest = scores.max(axis=1) if scores.ndim > 1 else scores
-        summary = reference.build(challenger.encoder, fitted, highest)
-        artifact.save(settings.model_dir, challenger, {"reference.json": summary, SAMPLE: sample})
+        bundle.copy_code(settings.model_dir / "code")
+        sample = build_sample(challenger, rows.held_frame)
+        predicted = judged.challenger.predicted
+        highest = predicted.max(axis=1) if predicted.ndim > 1 else predicted
+        summary = reference.build(challenger.encoder, matrix, highest)
+        saved = artifact.save(settings.model_dir, challenger, {"reference.json": summary, SAMPLE: sample})
+    with clock.phase("evidence"):
+        evidence = _evidence(spec, rows, judged, sample["instances"])
     evaluation = {
         "schema": SCHEMA,
         "model": spec.name,
@@ -102,7 +106,7 @@ def run(settings: Settings) -> dict[str, Any]:
             "available": len(found),
             "total": len(table),
             "fitted": split.start,
-            "holdout": len(labels),
+            "holdout": len(rows.held_labels),
             "duplicates": table.duplicates,
         },
         "files": list(table.files),
@@ -112,12 +116,19 @@ def run(settings: Settings) -> dict[str, Any]:
             "to": iso(table.times[-1]),
             "holdout_from": iso(table.times[split.start]),
         },
-        "challenger": challenger_metrics,
-        "champion": champion_metrics,
+        "challenger": _metrics(spec, rows, judged.challenger),
+        "champion": _metrics(spec, rows, judged.champion) if judged.champion else None,
         "champion_run_id": champion.model.run_id if champion.model else None,
         "champion_fitted_until": iso(champion.model.fitted_until) if champion.model else None,
-        "comparable": not note,
-        "note": note,
+        "comparable": not judged.note,
+        "note": judged.note,
+        **evidence,
+        "holdout": holdout.describe(table.times[split.start :]),
+        "artifact_bytes": _bytes(settings.model_dir),
+        "digests": dict(saved.digests),
+        "champion_digests": _digests_of(champion.model),
+        "passport_sha256": saved.passport_sha256,
+        "model_digest": saved.model_digest,
         "spec_digest": spec.digest(),
         "versions": artifact.versions(),
         "seconds": clock.seconds,
@@ -160,28 +171,76 @@ def read_spec(settings: Settings) -> ModelSpec:
     return spec
 
 
-def iso(moment: np.datetime64) -> str:
-    """A time as text, such as 2013-01-31T06:15:00."""
-    return str(moment.astype("datetime64[us]").item().isoformat())
-
-
-def _fit(settings: Settings, spec: ModelSpec, table: reading.Table, start: int) -> tuple[Model, np.ndarray]:
+def _fit(settings: Settings, spec: ModelSpec, rows: Held, champion: Model | None) -> tuple[Model, np.ndarray]:
     """The challenger, and the encoded rows it was fitted on."""
-    labels = table.labels[:start]
+    labels, frame = rows.labels[: rows.start], rows.frame.iloc[: rows.start]
     evaluate.check_labels(labels, spec, "fit on")
-    rows = table.frame.iloc[:start]
-    encoder = FeatureEncoder.fit(spec, rows)
-    matrix = encoder.encode_frame(rows)
-    estimator = estimators.fit(estimators.build(spec, encoder.categorical), matrix, labels, spec)
+    encoder = FeatureEncoder.fit(spec, frame)
+    matrix = encoder.encode_frame(frame)
+    unfitted = estimators.build(spec, encoder.categorical)
+    estimator = estimators.fit(unfitted, matrix, labels, spec, kept=settings.checkpoints)
     passport = {
         "model": spec.name,
         "run_id": settings.run_id,
         "task": spec.task,
-        "fitted_until": iso(table.times[start - 1]),
-        "rows_fitted": start,
-        "spec_digest": spec.digest(),
+        "champion_run_id": champion.run_id if champion else "",
+        "fitted_until": iso(rows.times[rows.start - 1]),
+        "rows_fitted": rows.start,
     }
-    return Model(spec, encoder, estimator, passport), matrix
+    return Model(spec, encoder, estimator, passport, collect.sample_of_fitted(spec, rows)), matrix
+
+
+def _judge(spec: ModelSpec, rows: Held, challenger: Model, champion: _Champion, split_note: str) -> _Judged:
+    """Score both models on the rows held out, if these tell which one is better."""
+    labels, frame = rows.held_labels, rows.held_frame
+    evaluate.check_labels(labels, spec, "evaluate on")
+    matrix = challenger.encoder.encode_frame(frame)
+    ours = Scored(challenger, challenger.scores(matrix))
+    note = (
+        champion.note
+        or split_note
+        or evaluate.too_one_sided(labels, spec)
+        or leakage.find(matrix, labels, spec)
+    )
+    theirs, note = (None, note) if note else _score_champion(champion.model, spec, frame)
+    repeated = collect.leakage(rows, challenger, theirs.model if theirs else None)
+    note = note or repeated["note"]
+    if note or theirs is None:
+        return _Judged(ours, None, None, repeated, note)
+    difference, note = collect.compare(spec, rows, ours, theirs)
+    return _Judged(ours, None if note else theirs, None if note else difference, repeated, note)
+
+
+def _evidence(
+    spec: ModelSpec, rows: Held, judged: _Judged, instances: list[dict[str, Any]]
+) -> dict[str, Any]:
+    """What the gate and the report look at besides the metrics."""
+    model, metric, seed = judged.challenger.model, spec.gate.metric, spec.training.seed
+    estimators.single_threaded(model.estimator)
+    matrix = model.encoder.encode_frame(rows.held_frame)
+    difference = judged.difference
+    return {
+        "paired": collect.paired_document(spec, difference) if difference else None,
+        **collect.documents(spec, rows, judged.challenger, judged.champion),
+        "importance": importance.build(model, matrix, rows.held_labels, metric, seed=seed),
+        "latency": latency.measure(model, instances),
+        "leakage": judged.leakage,
+    }
+
+
+def _metrics(spec: ModelSpec, rows: Held, scored: Scored) -> dict[str, float]:
+    return evaluate.measure(spec.task, rows.held_labels, scored.predicted, scored.model.classes)
+
+
+def _bytes(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+
+
+def _digests_of(champion: Model | None) -> dict[str, str] | None:
+    """What decided the champion, to say what changed since."""
+    if champion is None:
+        return None
+    return {**digests.known(champion.passport.get("digests")), "run_id": champion.run_id}
 
 
 def _load_champion(channel: Path | None) -> _Champion:
@@ -197,10 +256,8 @@ def _load_champion(channel: Path | None) -> _Champion:
             return _Champion(note=f"the champion cannot be loaded: {error}")
 
 
-def _score_champion(
-    champion: Model | None, spec: ModelSpec, held: Any, labels: np.ndarray
-) -> tuple[dict[str, float] | None, str]:
-    """The champion's metrics on the same rows, or why there are none."""
+def _score_champion(champion: Model | None, spec: ModelSpec, held: Any) -> tuple[Scored | None, str]:
+    """The champion's answers on the same rows, or why there are none."""
     if champion is None:
         return None, ""
     missing = [name for name in champion.encoder.names if name not in held.columns]
@@ -209,11 +266,9 @@ def _score_champion(
     if (champion.spec.task, champion.spec.target) != (spec.task, spec.target):
         return None, (
             f"the champion predicts {champion.spec.target} ({champion.spec.task}), the challenger "
-            f"{spec.target} "
-            f"({spec.task})"
+            f"{spec.target} ({spec.task})"
         )
     try:
-        predicted = champion.scores(champion.encoder.encode_frame(held))
+        return Scored(champion, champion.scores(champion.encoder.encode_frame(held))), ""
     except (TypeError, ValueError) as error:  # a column changed its type, say from number to category
         return None, f"the champion cannot predict these rows: {error}"
-    return evaluate.measure(spec.task, labels, predicted, champion.classes), ""

@@ -16,8 +16,8 @@ from models.load import seed_file
 from models.spec import Gate
 from tests.training.examples import declare, environment, evaluation, lines, pack, text
 from training import artifact
-from training.decision import decide
 from training.errors import ArtifactError
+from training.gate.decide import decide
 from training.main import MAX_FAILURE_LENGTH, main
 
 ROOT = Path(__file__).parents[2]
@@ -47,7 +47,7 @@ def test_the_script_runs_as_the_container_runs_it(tmp_path):
     """Real flights, a fresh process, the code copied away from the repository."""
     spec = load_specs(["flights"])["flights"]
     rows = seed_file("flights").read_text().splitlines()
-    variables = environment(tmp_path, spec, {"seed.csv": "\n".join(rows[:3001]) + "\n"}, run_id="r1")
+    variables = environment(tmp_path, spec, {"seed.csv": "\n".join(rows) + "\n"}, run_id="r1")
     for package in PACKAGES:
         shutil.copytree(ROOT / package, tmp_path / "code" / package)
     done = subprocess.run(
@@ -63,10 +63,10 @@ def test_the_script_runs_as_the_container_runs_it(tmp_path):
     result = evaluation(tmp_path / "output" / "data")
     assert f"challenger_roc_auc={result['challenger']['roc_auc']:.6g};" in done.stdout.splitlines()
     assert result["rows"] == {
-        "available": 2999,
-        "total": 2999,
-        "fitted": 2399,
-        "holdout": 600,
+        "available": 1758,
+        "total": 1758,
+        "fitted": 1403,
+        "holdout": 355,
         "duplicates": 1,
     }
     assert result["challenger"]["roc_auc"] > 0.55
@@ -106,12 +106,17 @@ def test_challenger_and_champion_are_scored_on_the_same_rows_after_both_were_fit
     assert (stored.run_id, again.run_id) == ("one", "two")
 
 
-def test_the_same_champion_data_and_spec_compare_as_equal(tmp_path, champion):
+def test_the_same_champion_data_and_spec_compare_as_equal(tmp_path):
     """The challenger fitted on the champion's own rows is the champion."""
-    code, _ = _run(tmp_path, declare(), lines(300), champion=champion)
-    result = evaluation(tmp_path / "output" / "data")
-    assert code == 0
+    code, _ = _run(tmp_path / "one", declare(), lines(400))
+    pack(tmp_path / "one" / "model", tmp_path / "champion" / "model.tar.gz")
+    again, _ = _run(tmp_path / "two", declare(), lines(400), champion=tmp_path / "champion")
+    result = evaluation(tmp_path / "two" / "output" / "data")
+    assert (code, again) == (0, 0)
     assert result["challenger"] == result["champion"]
+    assert (result["paired"]["gain"], result["paired"]["standard_error"]) == (0.0, 0.0)
+    verdict = decide(result, Gate())
+    assert "equals the champion's" in verdict.reason
 
 
 @pytest.mark.parametrize("name", ["hist_gradient_boosting", "logistic_regression", "random_forest"])
