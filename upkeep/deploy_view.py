@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -19,6 +19,9 @@ from sandbox.deployer.events import Change, Diagnostic, Event, Op, Step, StepFin
 from sandbox.deployer.stack import Result
 from sandbox.deployer.values import masked
 from upkeep import render
+
+if TYPE_CHECKING:
+    from upkeep.truth import Truth
 
 _SYMBOLS = {
     Op.CREATE: "+ ",
@@ -199,6 +202,21 @@ def _output_lines(values: Mapping[str, Any], indent: int) -> Iterable[Text]:
         else:
             text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
             yield Text.assemble(head, ": ", (text, "cyan"))
+
+
+def served(out: Console, found: Sequence[Truth]) -> None:
+    """Print what the endpoints serve, and what is wrong with that."""
+    for one in found:
+        if one.problem:
+            out.print(Text(f"{one.model}: {one.problem}.", style="red"))
+        elif one.note:
+            out.print(Text(f"{one.model}: {one.note}.", style="cyan" if one.moving else "yellow"))
+    good = [one for one in found if one.ok and not one.moving]
+    if good:
+        names = ", ".join(f"{one.model} serves {one.serves}" for one in good)
+        out.print(Text(f"Read back: {names}, as released.", style="dim"))
+    if not all(one.ok for one in found):
+        out.print(Text("Nothing was deleted; what served serves on.", style="red"))
 
 
 def diagnostics(out: Console, events: Iterable[Diagnostic]) -> None:

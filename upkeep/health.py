@@ -11,7 +11,7 @@ from models.spec import ModelSpec
 from training.dispatch import deliveries as dispatched
 from training.dispatch import policy
 from training.ledger.records import COMPLETE, NO_MODEL
-from upkeep import runs, serving
+from upkeep import runs, serving, truth
 from upkeep.aws_source import hold_of
 from upkeep.dead_letters import queues
 from upkeep.errors import UpkeepError
@@ -23,6 +23,7 @@ from upkeep.render import iso
 from upkeep.rows import deployed_spec
 from upkeep.runs import Clients, Run
 from upkeep.serving import Serving
+from upkeep.truth import Truth
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,6 +76,9 @@ class ModelHealth:
         last_run: Its newest retraining.
         pending: Versions that wait for a person's approval.
         quarantined: Files in its quarantine that wait for a person.
+        truth: Whether its endpoint serves what it should.
+        label: What serves, as people call it.
+        experiment: The experiment that is on; empty for none.
         hold: What holds back its next run.
         forced: Who wants a run all the same.
         deliveries: Folders that are not complete yet.
@@ -87,6 +91,9 @@ class ModelHealth:
     last_run: Run | None
     pending: tuple[int, ...]
     quarantined: int
+    truth: Truth | None = None
+    label: str = ""
+    experiment: str = ""
     hold: Hold | None = None
     forced: str | None = None
     deliveries: tuple[Delivery, ...] = ()
@@ -99,6 +106,9 @@ class ModelHealth:
         return {
             "name": self.name,
             "serving": self.serving.to_json(),
+            "version": self.label,
+            "truth": self.truth.to_json() if self.truth else None,
+            "experiment": self.experiment or None,
             "last_run": last,
             "pending_approval": list(self.pending),
             "quarantined": self.quarantined,
@@ -155,13 +165,17 @@ def read_model(context: Clients, model: ModelOutputs, ledger: OperatorLedger) ->
     """Ask AWS about one model."""
     plan, spec = ledger.plan(model.name), _spec(context, model)
     packages = serving.list_packages(context, model)
+    noted, now = ledger.rollout(model.name), serving.read_serving(context, model, packages)
     last = runs.list_runs(context, model, limit=1)
     return ModelHealth(
         name=model.name,
-        serving=serving.read_serving(context, model, packages),
+        serving=now,
         last_run=last[0] if last else None,
         pending=tuple(p.version for p in packages if p.approval == "PendingManualApproval"),
         quarantined=len(ledger.quarantine_entries(model.name, WAITING)),
+        truth=truth.check(model.name, now, noted, packages, alive=truth.is_alive(context, model, noted)),
+        label=next((p.label for p in packages if p.version == now.version), ""),
+        experiment=noted.experiment,
         hold=hold_of(plan.held),
         forced=str(plan.forced.get("by")) if plan.forced else None,
         deliveries=open_deliveries(ledger, spec, ledger.now()) if spec else (),

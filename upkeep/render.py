@@ -17,7 +17,9 @@ GOOD, BAD, WARN, DIM = "green", "red", "yellow", "dim"
 _STYLES = {
     "released": GOOD, "promote": GOOD, "InService": GOOD, "SUCCEEDED": GOOD, "accepted": GOOD, "OK": GOOD,
     "refused": WARN, "refuse": WARN, "quarantined": WARN, "waiting for approval": WARN, "Updating": WARN,
-    "open": WARN, "releasing": WARN, "held": WARN, "dead": BAD, "active": GOOD,
+    "open": WARN, "held": WARN, "dead": BAD, "active": GOOD,
+    "live": GOOD, "passed": GOOD, "pending": WARN, "rejected": WARN, "refused by the check": WARN,
+    "rolled back": BAD, "releasing": "cyan", "experiment": "cyan", "superseded": DIM,
     "RUNNING": "cyan", "FAILED": BAD, "TIMED_OUT": BAD, "ABORTED": BAD, "failed": BAD, "Failed": BAD,
     "ALARM": BAD, "Missing": BAD, "timeout": BAD,
 }  # fmt: skip

@@ -10,7 +10,7 @@ import contextlib
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from sandbox.deployer import stack as deployer
     from sandbox.deployer.engine import ProviderFactory
     from upkeep.deploy_view import Progress
+    from upkeep.truth import Truth
 
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do it without asking.")]
 Diff = Annotated[bool, typer.Option("--diff", help="Show every changed value whole.")]
@@ -71,7 +72,11 @@ def up(
     diff: Diff = False,
     as_json: AsJson = False,
 ) -> None:
-    """Deploy a stack, or bring it to what the program says; the changes are shown and confirmed first."""
+    """Deploy a stack, or bring it to what the program says; the changes are shown and confirmed first.
+
+    Afterwards every endpoint is asked what it really serves. Exit code 1 also when that is not what was
+    released last: SageMaker takes an update back without an error anywhere.
+    """
     name = context.stack_name(stack)
     if not is_sandbox(name):
         _up_elsewhere(name, yes=yes, diff=diff, as_json=as_json, skip_preview=skip_preview)
@@ -85,7 +90,10 @@ def up(
         _stop_on_failure(planned, as_json=as_json)
         if planned.changes and not yes:
             _confirm("Deploy these changes?")
-    _carry_out(out, target, target.stack.up, _removed(name, _plain_outputs(target)), as_json=as_json)
+    going = _removed(name, _plain_outputs(target))
+    done = _carry_out(out, target, target.stack.up, going, as_json=as_json)
+    found = _read_back(name, target.session, _plain_outputs(target)) if done.ok else []
+    _show_done(out, done, found, as_json=as_json)
 
 
 def preview(stack: Stack = None, port: Port = None, diff: Diff = False, as_json: AsJson = False) -> None:
@@ -116,7 +124,8 @@ def down(stack: Stack = None, port: Port = None, yes: Yes = False, as_json: AsJs
     _stop_on_failure(planned, as_json=as_json)
     if planned.changes and not yes:
         _confirm(f"Delete all of {name}? Its data goes with it.")
-    _carry_out(out, target, target.stack.destroy, _plain_outputs(target), as_json=as_json)
+    done = _carry_out(out, target, target.stack.destroy, _plain_outputs(target), as_json=as_json)
+    _show_done(out, done, [], as_json=as_json)
 
 
 def refresh(stack: Stack = None, port: Port = None, yes: Yes = False, as_json: AsJson = False) -> None:
@@ -196,13 +205,13 @@ def _carry_out(
     going: dict[str, Any],
     *,
     as_json: bool,
-) -> None:
+) -> deployer.Result:
     """Change the stack; what the workflows of the models that go have made is deleted before and after."""
     _sweep(out, target.session, going, after=False)
     done = _run(out, target, work, quiet=as_json)
     if done.ok:
         _sweep(out, target.session, going, after=True)
-    _show_done(out, done, as_json=as_json)
+    return done
 
 
 @contextlib.contextmanager
@@ -236,22 +245,40 @@ def _show_plan(out: Console, planned: deployer.Result, title: str, *, full: bool
         out.print(deploy_view.counts(planned, planned=True))
 
 
-def _show_done(out: Console, done: deployer.Result, *, as_json: bool) -> None:
+def _show_done(out: Console, done: deployer.Result, found: Sequence[Truth], *, as_json: bool) -> None:
     from upkeep import deploy_view
 
     if as_json:
-        render.show_json(done.to_json())
+        render.show_json({**done.to_json(), "serving": [one.to_json() for one in found]})
     else:
         if done.outputs and done.ok:
             deploy_view.show(out, deploy_view.outputs(done.outputs))
         out.print(deploy_view.counts(done, planned=False))
         out.print(Text(f"Duration: {render.seconds(done.seconds)}", style="dim"))
+        deploy_view.served(out, found)
     if not done.ok:
         if not as_json:
             out.print(
                 Text(f"{len(done.failures)} failed; run the same command again for the rest.", style="red")
             )
         raise typer.Exit(FAILED)
+    if not all(one.ok for one in found):
+        raise typer.Exit(FAILED)
+
+
+def _read_back(stack: str, session: boto3.Session, exported: dict[str, Any]) -> list[Truth]:
+    """What the endpoints really serve: an update may be taken back without an error anywhere.
+
+    Nothing to look at in a stack without models.
+    """
+    if not (exported.get("models") and exported.get("ledger_table")):
+        return []
+    from upkeep import outputs as stack_outputs
+    from upkeep import truth
+    from upkeep.ledger import open_ledger
+
+    there = context.Context(stack, session, stack_outputs.parse(exported, stack))
+    return truth.read_all(there, open_ledger(there))
 
 
 def _stop_on_failure(result: deployer.Result, *, as_json: bool) -> None:
@@ -316,20 +343,31 @@ def _removed(stack: str, exported: dict[str, Any]) -> dict[str, Any]:
     return teardown.removed(exported, teardown.declared_models(context.ROOT, stack))
 
 
-def _up_elsewhere(stack: str, *, yes: bool, diff: bool, as_json: bool, skip_preview: bool) -> None:
-    """Empty the registry groups of models that go, then let the real `pulumi` deploy."""
+def _up_elsewhere(stack: str, *, yes: bool, diff: bool, as_json: bool, skip_preview: bool) -> NoReturn:
+    """Empty the registry groups of models that go, let the real `pulumi` deploy, and look what serves."""
+    from upkeep import deploy_view, pulumi_cli
+
     out = _console(as_json=as_json)
     try:
         there = context.load(stack)
     except UpkeepError:  # not deployed yet: nothing can have been removed
-        _hand_over("up", stack, yes=yes, diff=diff, as_json=as_json, skip_preview=skip_preview)
-    gone = _removed(stack, dict(there.outputs.raw))
+        there = None
+    gone = _removed(stack, dict(there.outputs.raw)) if there else {}
     if gone and not yes:
         _confirm(
             f"{', '.join(gone['models'])} is no longer declared. Delete all its versions and jobs first?"
         )
-    _sweep(out, there.session, gone, after=False)
-    _hand_over("up", stack, yes=yes, diff=diff, as_json=as_json, skip_preview=skip_preview)
+    if there is not None:
+        _sweep(out, there.session, gone, after=False)
+    flags = {"--yes": yes, "--diff": diff, "--json": as_json, "--skip-preview": skip_preview}
+    code = pulumi_cli.run("up", stack, [flag for flag, given in flags.items() if given])
+    if code != 0:
+        raise typer.Exit(code)
+    # Pulumi's own document is on stdout with --json, so this is said beside it.
+    there = context.load(stack)
+    found = _read_back(stack, there.session, dict(there.outputs.raw))
+    deploy_view.served(out, found)
+    raise typer.Exit(0 if all(one.ok for one in found) else FAILED)
 
 
 def _down_elsewhere(stack: str, *, yes: bool, as_json: bool) -> None:

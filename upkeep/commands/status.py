@@ -8,6 +8,7 @@ from rich.text import Text
 from upkeep import context, health, render
 from upkeep.commands.options import AsJson, Port, Stack
 from upkeep.health import Health, ModelHealth
+from upkeep.serving import SEED_LABEL, SEED_VERSION
 
 
 def status(stack: Stack = None, port: Port = None, as_json: AsJson = False) -> None:
@@ -44,15 +45,15 @@ def attention(found: Health) -> list[Text]:
         lines.append(Text(said, style=render.WARN))
     for model in found.models:
         lines += _waiting(model)
-        if model.serving.failure:
-            lines.append(Text(f"{model.name}: {model.serving.failure}", style=render.BAD))
+        lines += _served(model)
         if model.last_run is not None and model.last_run.status not in ("RUNNING", "SUCCEEDED"):
             run = model.last_run
             said = f"{model.name}: run {run.short} {run.status}: {run.cause or run.error}"
             lines.append(Text(said, style=render.BAD))
         if model.pending:
             versions = ", ".join(map(str, model.pending))
-            lines.append(Text(f"{model.name}: version {versions} waits for approval.", style=render.WARN))
+            said = f"{model.name}: version {versions} waits for approval: `upkeep models`."
+            lines.append(Text(said, style=render.WARN))
     if found.queued:
         lines.append(Text(f"{found.queued} messages in the intake queue."))
     return lines or [Text("No alarm, no dead letter, nothing refused, nothing waiting.", style=render.GOOD)]
@@ -81,12 +82,31 @@ def _waiting(model: ModelHealth) -> list[Text]:
     return lines
 
 
+def _served(model: ModelHealth) -> list[Text]:
+    """Whether the endpoint serves what it should, and what is under way there."""
+    found = model.truth
+    if found is None:
+        return []
+    lines = []
+    if found.problem:
+        lines.append(Text(f"{model.name}: {found.problem}.", style=render.BAD))
+    elif found.note:
+        style = "cyan" if found.moving else render.WARN
+        lines.append(Text(f"{model.name}: {found.note}.", style=style))
+    if model.experiment:
+        said = f"{model.name}: experiment {model.experiment} is on: `upkeep experiment status`."
+        lines.append(Text(said, style="cyan"))
+    return lines
+
+
 def version_text(model: ModelHealth) -> str:
-    """What serves, as people say it: `version 3 (run 1a2b3c4d)`."""
+    """What serves, as people say it: `1.2.0 (number 3, run 1a2b3c4d)`."""
     serving = model.serving
-    if serving.version == 0:
-        return "version 0 (seed)"
+    if serving.version == SEED_VERSION:
+        return f"{SEED_LABEL} (seed)"
     known = f"version {serving.version}" if serving.version is not None else "unregistered model"
+    if model.label and not model.label.startswith("v"):
+        return f"{model.label} (number {serving.version}, run {serving.run_id[:8]})"
     return f"{known} (run {serving.run_id[:8]})" if serving.run_id else known
 
 

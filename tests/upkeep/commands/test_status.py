@@ -74,12 +74,12 @@ def test_a_failed_run_and_a_failed_endpoint_say_why(run):
     failed = described(status="FAILED", error="TrainingFailed", cause="no rows")
     said = run(["status"], QUEUES, **clients(run=failed, EndpointStatus="Failed", FailureReason="no ping"))
     assert "flights: run 01234567 FAILED: no rows" in said.out
-    assert "flights: no ping" in said.out
+    assert "flights: endpoint upkeep-dev-flights is Failed: no ping." in said.out
 
 
 def test_a_version_that_waits_for_a_person_is_shown(run):
     said = run(["status"], QUEUES, **clients(approval="PendingManualApproval"))
-    assert "flights: version 3 waits for approval." in said.out
+    assert "flights: version 3 waits for approval: `upkeep models`." in said.out
 
 
 def test_a_refusal_of_aws_is_one_sentence(run):
