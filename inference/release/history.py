@@ -87,9 +87,12 @@ def freed(record: RolloutRecord, found: str, outcome: str, reason: str, now: flo
         )
         history = [tried, *(one for one in history if one.config != record.to_config)]
     kept = tuple(history[:MAX_HISTORY])
+    # A rollback leaves the configuration with two variants, and with it the experiment.
+    over = {"experiment": ""} if is_new and record.operation == "rollback" else {}
     previous = next((one for one in kept if one.sound), Served(config=""))
     return note(
         **_OVER,
+        **over,
         config=serving.config,
         serving_package=serving.package_arn,
         serving_version=serving.version,

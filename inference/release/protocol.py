@@ -180,6 +180,9 @@ def _prepare(seen: Observation) -> Action:
     if endpoint.config != record.from_config:
         # Somebody else has updated it since the claim was made; what serves is the way back.
         return note(from_config=endpoint.config)
+    if seen.to_config != record.to_config:
+        # The stack was deployed anew since the claim was made: another way to serve the same version.
+        return note(to_config=seen.to_config, passed=(), checks=0)
     if PASSPORT not in record.passed:
         return VerifyPassport()
     if endpoint.config == record.to_config:
@@ -265,6 +268,8 @@ def _restore(seen: Observation) -> Action:
 def _give_up(seen: Observation) -> Action:
     """Write down how a rollout failed: in the registry first, then in the record."""
     record = seen.rollout
+    if seen.stop_rings:
+        return SetStopAlarm(ringing=False)
     package = seen.package(record.package_arn)
     if record.outcome != WITHDRAWN and package is not None and package.mark != record.outcome:
         return Mark(package_arn=package.arn, release=record.outcome, reason=record.failure, reject=True)
