@@ -12,6 +12,7 @@ Runs        run, runs, record_run, transition_run, begin_run
 Plans       plan, note_arrival, plan_wake, take_lease, renew_lease, release_lease, update_plan, hold,
             unhold, announce_held, force, unforce
 Forgets     forgets, record_forget, update_forget
+Holdouts    holdouts, holdout_uses, record_holdout
 Rollouts    rollout, claim_rollout, update_rollout, holds_rollout, stop_rollout
 Experiments experiment, experiments, current_experiment, begin_experiment, change_experiment,
             set_experiment_weight, leave_experiment_weight, end_experiment
@@ -20,11 +21,12 @@ Experiments experiment, experiments, current_experiment, begin_experiment, chang
 from __future__ import annotations
 
 from training.ledger.experiments import Experiments
+from training.ledger.holdouts import Holdouts
 from training.ledger.objects import Data, Objects
 from training.ledger.people import Deliveries, Forgets, Quarantine
 from training.ledger.plans import Plans, Runs
 from training.ledger.rollouts import Rollouts
 
 
-class Ledger(Objects, Data, Quarantine, Deliveries, Runs, Plans, Forgets, Rollouts, Experiments):
+class Ledger(Objects, Data, Quarantine, Deliveries, Runs, Plans, Forgets, Rollouts, Experiments, Holdouts):
     """``Ledger(dynamodb_client, table, now)``; without ``now`` it asks ``training.clock``."""
