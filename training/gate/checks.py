@@ -60,6 +60,8 @@ def comparable(evaluation: Mapping[str, Any], gate: Gate) -> Check:
         why = str(evaluation.get("note") or "no note was written")
     elif evaluation.get("champion") is None and evaluation.get("champion_run_id") is not None:
         why = f"the evaluation holds no scores of the champion {evaluation['champion_run_id']}"
+    elif evaluation.get("champion") is not None and not _has(evaluation["champion"], gate.metric):
+        why = f"the evaluation holds no {gate.metric} of the champion"
     elif evaluation.get("champion") is not None:
         why = _unpaired(paired if isinstance(paired, Mapping) else {}, gate)
     words = f"not compared with the champion: {why}" if why else "compared on the same fresh rows"
@@ -151,6 +153,10 @@ def _floor(name: str, evaluation: Mapping[str, Any], metric: str, least: Any) ->
     passed = score <= floor if less else score >= floor
     words = f"{metric} {apart(score, floor)} is {limit(floor, less=less, passed=passed)}"
     return Check(name, passed, score, floor, words)
+
+
+def _has(metrics: Mapping[str, Any], metric: str) -> bool:
+    return math.isfinite(number(metrics.get(metric)))
 
 
 def _unpaired(paired: Mapping[str, Any], gate: Gate) -> str:

@@ -96,7 +96,7 @@ def decide(evaluation: Mapping[str, Any], gate: Gate, uses: float = 0.0) -> Deci
     found = [checks.minimum(evaluation, gate), comparison]
     leak = checks.leak(evaluation)
     found += [leak] if leak else []
-    against = comparison.passed and evaluation.get("champion") is not None
+    against = found[0].found is not None and comparison.passed and evaluation.get("champion") is not None
     tested = _test(evaluation, gate, use) if against else None
     if tested:
         found += [checks.uses(use, gate), _gain_check(evaluation, gate, tested, use)]
@@ -148,7 +148,7 @@ def _gain_words(evaluation: Mapping[str, Any], gate: Gate, tested: _Gain, use: f
     if gain <= gate.minimum_gain:
         return f"{beats} only {apart(gain, gate.minimum_gain)} ({more})"
     if tested.low > gate.minimum_gain:
-        sure = f"at least {apart(tested.low, gate.minimum_gain)} by the odds of {gate.confidence:g}"
+        sure = f"at least {apart(tested.low, gate.minimum_gain)} with confidence {gate.confidence:g}"
         return f"{beats} {apart(gain, gate.minimum_gain)} ({sure}, {more})"
     least = gate.minimum_gain + tested.needed
     earlier = f", decision {use:.2f} on these rows" if use > 1 else ""

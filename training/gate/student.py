@@ -10,7 +10,7 @@ import math
 # The fraction settles after about the square root of its larger parameter; this is more than enough.
 _LEAST_TERMS, _TERMS_PER_ROOT = 60, 4
 _HALVINGS = 200
-_FARTHEST = 1e6
+_FARTHEST = 1e15
 
 
 def tail(t: float, freedom: float) -> float:
