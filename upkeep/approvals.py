@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import re
 from datetime import datetime
 from typing import Any
 
+from training.registry.metadata import value as registry_value
 from training.words import MAX_DESCRIPTION, cut
 from upkeep import models, serving
 from upkeep.errors import UpkeepError
 from upkeep.models import Registry, Version
 from upkeep.runs import Clients
-from upkeep.serving import NOTHING, Package
+from upkeep.serving import Package
 
 APPROVED, REJECTED, PENDING = "Approved", "Rejected", "PendingManualApproval"
 RETRY = "retry"
-# Values of CustomerMetadataProperties: at most 256 of these characters.
-# https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_UpdateModelPackage.html
-_MOST = 256
-_NOT_METADATA = re.compile(r"[^\w\s.:/=+\-@]+")
 
 
 def check_approval(
@@ -105,12 +101,6 @@ def reject(context: Clients, version: Version, *, by: str, at: datetime, reason:
     _update(context, package, REJECTED, _sentence("Rejected", by, reason), _facts(by, at, reason))
 
 
-def metadata_value(text: str) -> str:
-    """A text as a model package takes it: other characters become spaces, the end is cut."""
-    plain = " ".join(_NOT_METADATA.sub(" ", text).split())
-    return plain[:_MOST].strip() or NOTHING
-
-
 def _package_of(version: Version, verb: str) -> Package:
     if version.package is None:
         raise UpkeepError(
@@ -134,7 +124,7 @@ def _check_unchanged(context: Clients, package: Package) -> None:
 
 def _facts(by: str, at: datetime, comment: str) -> dict[str, str]:
     found = {"approver": by, "approved_at": at.isoformat(timespec="seconds"), "approval_comment": comment}
-    return {name: metadata_value(value) for name, value in found.items()}
+    return {name: registry_value(text) for name, text in found.items()}
 
 
 def _sentence(verb: str, by: str, comment: str) -> str:

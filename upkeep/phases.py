@@ -10,11 +10,13 @@ from typing import Any
 
 from upkeep.run import Step, parse_steps, readable_cause
 
-BEGINNING = "begin"
+BEGINNING, CHECK = "begin", "check"
 PHASE = "Phase"
 _STEP = "Step"
-# What the release function reports is looked for at these places of the state's output.
-_PLACES = ("result", "step")
+_TITLES = {
+    "begin": "Begin", "claimed": "Prepare", "check": "Check", "updating": "Move the traffic",
+    "restoring": "Go back", "ending": "Note what became of it",
+}  # fmt: skip
 _FAILURES = ("ExecutionFailed", "ExecutionTimedOut", "ExecutionAborted")
 
 
@@ -30,13 +32,13 @@ def parse_phases(events: Iterable[Mapping[str, Any]]) -> list[Step]:
     """
     seen = list(events)
     told = [(event, _told(event)) for event in seen]
-    if not any(said for _, said in told):
+    if not any(said.get("phase") for _, said in told):
         return parse_steps(seen)
     phases: dict[str, Step] = {}
     current = ""
     for event, said in told:
         kind, at = str(event["type"]), event["timestamp"]
-        if said:
+        if said.get("phase"):
             current = _enter(phases, current, said, at)
         elif kind == "ExecutionStarted":
             current = _enter(phases, current, {"phase": BEGINNING}, at)
@@ -48,9 +50,9 @@ def parse_phases(events: Iterable[Mapping[str, Any]]) -> list[Step]:
     return list(phases.values())
 
 
-def _enter(phases: dict[str, Step], current: str, said: Mapping[str, Any], at: datetime) -> str:
+def _enter(phases: dict[str, Step], current: str, said: Mapping[str, str], at: datetime) -> str:
     """Note what was said at a moment; the phase it is in now."""
-    name, words = str(said["phase"]), str(said.get("words") or "")
+    name, words = said["phase"], said.get("words", "")
     if name == current:
         if words:
             phases[name] = replace(phases[name], message=words)
@@ -72,22 +74,24 @@ def _enter(phases: dict[str, Step], current: str, said: Mapping[str, Any], at: d
 
 
 def title(phase: str) -> str:
-    """A phase as people read it: `bake_final` is `Bake final`."""
-    return phase.replace("_", " ").replace("-", " ").strip().capitalize()
+    """A phase as people read it: `updating` is `Move the traffic`."""
+    plain = phase.replace("_", " ").strip()
+    return _TITLES.get(phase, plain[:1].upper() + plain[1:])
 
 
-def _told(event: Mapping[str, Any]) -> Mapping[str, Any]:
-    """What the release function said in an event that is its end; empty for all others."""
+def _told(event: Mapping[str, Any]) -> Mapping[str, str]:
+    """Phase and words that the release function said in an event that is its end; empty for all others."""
     exited = event.get("stateExitedEventDetails") or {}
     if exited.get("name") != _STEP:
         return {}
     try:
-        output = json.loads(exited.get("output") or "{}")
-    except ValueError:  # cut by Step Functions: an output may have 256 KB
+        result = json.loads(exited.get("output") or "{}")["result"]
+        do, phase, reason = (str(result.get(name) or "") for name in ("do", "phase", "reason"))
+    except (ValueError, KeyError, TypeError, AttributeError):  # of another version, or cut: beyond 256 KB
         return {}
-    if not isinstance(output, dict):
-        return {}
-    for found in (*(output.get(place) for place in _PLACES), output):
-        if isinstance(found, Mapping) and found.get("phase"):
-            return found
-    return {}
+    words = str(result.get("words") or reason)
+    if do == CHECK:
+        return {"phase": CHECK}
+    if do == "wait":
+        return {"phase": phase, "words": words} if phase else {"phase": reason}
+    return {"phase": phase, "words": words} if phase else {}

@@ -31,6 +31,7 @@ class Plan:
     Attributes:
         model: The model.
         target: What is to serve.
+        leaves: The configuration to get away from: what serves, or the one that a rollout brings.
         served: What serves now; None for a model that the registry does not know.
         stops: The version whose rollout it stops; empty when none is under way.
         skipped: Versions that served later than the target and whose artefacts are gone.
@@ -39,6 +40,7 @@ class Plan:
     model: ModelOutputs
     target: Version
     served: Version | None
+    leaves: str = ""
     stops: str = ""
     skipped: tuple[Version, ...] = ()
 
@@ -58,13 +60,20 @@ def plan(context: Clients, registry: Registry, wanted: str = models.PREVIOUS) ->
         UpkeepError: There is nothing to go back to, the version was never live or was taken back, it serves
             already, or its artefact is gone.
     """
-    stops = _rollout_under_way(registry)
+    stops, noted = _rollout_under_way(registry), registry.rollout
+    leaves = noted.to_config if noted is not None and stops and noted.to_config else registry.serving.config
+    known: dict[str, Any] = {
+        "model": registry.model,
+        "served": registry.live,
+        "leaves": leaves,
+        "stops": stops,
+    }
     if wanted != models.PREVIOUS:
         target = registry.find(wanted)
         _check(registry, target, stopping=bool(stops))
         if not artifact_exists(context, registry.model, target):
             raise UpkeepError(f"{_gone(target)} {_others(_existing(context, registry, target))}")
-        return Plan(model=registry.model, target=target, served=registry.live, stops=stops)
+        return Plan(target=target, **known)
     first = _previous(registry)
     candidates = {one.number: one for one in (first, *registry.targets)}
     found = next((one for one in candidates.values() if artifact_exists(context, registry.model, one)), None)
@@ -73,7 +82,7 @@ def plan(context: Clients, registry: Registry, wanted: str = models.PREVIOUS) ->
         raise UpkeepError(f"Model {registry.model.name} has nothing to go back to. {why}")
     order = list(candidates)
     skipped = tuple(candidates[number] for number in order[: order.index(found.number)])
-    return Plan(model=registry.model, target=found, served=registry.live, stops=stops, skipped=skipped)
+    return Plan(target=found, skipped=skipped, **known)
 
 
 def start(context: Clients, plan: Plan, *, by: str, reason: str, at: datetime) -> Run:
@@ -83,6 +92,7 @@ def start(context: Clients, plan: Plan, *, by: str, reason: str, at: datetime) -
         "operation": ROLLBACK,
         "model": plan.model.name,
         "to": target,
+        "away_from": plan.leaves,
         "reason": reason or f"rollback to {plan.target.label}",
         "by": by,
     }

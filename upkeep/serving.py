@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any
 
+from training.registry.metadata import NOTHING
 from upkeep.errors import UpkeepError, is_gone
 from upkeep.outputs import ModelOutputs
 from upkeep.render import iso
@@ -19,8 +20,6 @@ SEED_VERSION = 0
 SEED_LABEL = "1.0.0"
 VARIANT = "AllTraffic"
 CSV, JSON = "text/csv", "application/json"
-# Metadata of a package cannot be empty: https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_UpdateModelPackage.html
-NOTHING = "none"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,6 +6,7 @@ import moto
 import pytest
 
 from tests.training.lambdas import ENVIRONMENT, Clock
+from tests.upkeep.shelf import Shelf
 from tests.upkeep.stand import Stand
 from training import clock as clocks
 from upkeep import dead_letters
@@ -30,3 +31,9 @@ def stand(monkeypatch, clock):
     monkeypatch.setattr(dead_letters, "WAIT_SECONDS", 0)
     with moto.mock_aws():
         yield Stand(clock)
+
+
+@pytest.fixture
+def shelf(stand):
+    """A registry to put versions on, and a release machine to script."""
+    return Shelf(stand)
