@@ -108,7 +108,7 @@ def passport_verified(record: RolloutRecord, problem: str) -> Note:
 def sample_asked(seen: Observation, problem: str) -> Note:
     """What to note after the endpoint was asked the sample."""
     if problem:
-        return _take_back(seen, FAILED, problem)
+        return take_back(seen, FAILED, problem)
     return note(passed=(*seen.rollout.passed, SAMPLE))
 
 
@@ -120,7 +120,7 @@ def _drive(seen: Observation) -> Action:
     package = seen.package(record.package_arn)
     if package is not None and package.mark == LIVE and record.phase != CLAIMED:
         return _finish(seen)
-    return {CLAIMED: _prepare, UPDATING: _watch, RESTORING: _restore, ENDING: _give_up}[record.phase](seen)
+    return {CLAIMED: prepare, UPDATING: _watch, RESTORING: restore, ENDING: _give_up}[record.phase](seen)
 
 
 def _beside(seen: Observation, operation: Operation) -> Action:
@@ -128,7 +128,8 @@ def _beside(seen: Observation, operation: Operation) -> Action:
     record = seen.rollout
     if isinstance(operation, Rollback) and operation.to == PREVIOUS and not operation.away:
         # Whatever becomes of what is under way: this is what somebody wants to get away from.
-        return Pin(away=record.to_config if record.operation == "release" else record.from_config)
+        coming = record.operation in ("release", "experiment_start")
+        return Pin(away=record.to_config if coming else record.from_config)
     if seen.owner_gone:
         own = isinstance(operation, Release) and operation.package_arn == record.package_arn
         left = f"its execution {record.owner.rpartition(':')[2]} ended without a word"
@@ -167,10 +168,10 @@ def _begin(seen: Observation, operation: Release) -> Action:
     )
 
 
-def _prepare(seen: Observation) -> Action:
+def prepare(seen: Observation) -> Action:
     """Everything that can go wrong without touching the endpoint."""
     record, endpoint = seen.rollout, seen.endpoint
-    off = _called_off(seen)
+    off = called_off(seen)
     if off is not None:
         return off
     if endpoint.status in MOVING:
@@ -218,7 +219,7 @@ def _check(seen: Observation) -> Action:
 def _watch(seen: Observation) -> Action:
     """From the decision to update until the new configuration has proved itself."""
     record, endpoint = seen.rollout, seen.endpoint
-    off = _called_off(seen)
+    off = called_off(seen)
     if endpoint.token == record.token and endpoint.config != record.to_config:
         if off is not None:
             return off
@@ -230,13 +231,13 @@ def _watch(seen: Observation) -> Action:
             return SetStopAlarm(ringing=True)
         return Wait(why=f"the endpoint is {endpoint.status}")
     if endpoint.status == ROLLBACK_FAILED:
-        return _take_back(seen, FAILED, _state(seen))
+        return take_back(seen, FAILED, _state(seen))
     if endpoint.status != IN_SERVICE:
         return note(phase=ENDING, outcome=FAILED, failure=_state(seen))
     if endpoint.config == record.to_config:
         if off is not None:
             outcome, why = dict(off.changes)["outcome"], dict(off.changes)["failure"]
-            return _take_back(seen, ROLLED_BACK if outcome == WITHDRAWN else outcome, why)
+            return take_back(seen, ROLLED_BACK if outcome == WITHDRAWN else outcome, why)
         if SAMPLE not in record.passed:
             return AskSample()
         return Mark(package_arn=record.package_arn, release=LIVE, config=record.to_config)
@@ -248,7 +249,7 @@ def _watch(seen: Observation) -> Action:
     return note(phase=ENDING, outcome=FAILED, failure=failure)
 
 
-def _restore(seen: Observation) -> Action:
+def restore(seen: Observation) -> Action:
     """Back to what served before, all at once."""
     record, endpoint = seen.rollout, seen.endpoint
     if endpoint.status in MOVING:
@@ -286,7 +287,7 @@ def _finish(seen: Observation) -> Action:
     return history.freed(record, seen.endpoint.config, LIVE, reason, seen.now)
 
 
-def _called_off(seen: Observation) -> Note | None:
+def called_off(seen: Observation) -> Note | None:
     """Why a release must not go on: stopped, no longer approved, or too slow."""
     record = seen.rollout
     if record.stop:
@@ -301,7 +302,7 @@ def _called_off(seen: Observation) -> Note | None:
     return None
 
 
-def _take_back(seen: Observation, outcome: str, why: str) -> Note:
+def take_back(seen: Observation, outcome: str, why: str) -> Note:
     """Go back to what served before; where that is the same configuration there is nothing to go back to."""
     record = seen.rollout
     if record.from_config == record.to_config:

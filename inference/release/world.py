@@ -10,9 +10,11 @@ APPROVED = "Approved"
 # Values of a package's `release`; RETRY is written by a person who approves a version anew.
 LIVE, SUPERSEDED, FAILED, ROLLED_BACK, REFUSED = "live", "superseded", "failed", "rolled_back", "refused"
 RETRY = "retry"
+# Of a version that is tried beside another; its approval alone does not release it.
+EXPERIMENT = "experiment"
 # What a rollout comes to when its approval was taken back before anything happened; no mark.
 WITHDRAWN = "withdrawn"
-MARKS = (LIVE, SUPERSEDED, FAILED, ROLLED_BACK, REFUSED)
+MARKS = (LIVE, SUPERSEDED, FAILED, ROLLED_BACK, REFUSED, EXPERIMENT)
 
 # https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_DescribeEndpoint.html
 IN_SERVICE, UPDATING_STATUS = "InService", "Updating"
