@@ -94,6 +94,7 @@ def test_the_role_of_a_model_reaches_its_own_prefixes_alone() -> None:
     assert set(allowed["s3:PutObject"]) == {
         f"arn:aws:s3:::upkeep-test-artifacts-{ACCOUNT}/training/flights/*",
         f"arn:aws:s3:::upkeep-test-artifacts-{ACCOUNT}/checks/flights/*",
+        f"arn:aws:s3:::upkeep-test-artifacts-{ACCOUNT}/reproductions/flights/*",
         f"{data}/capture/flights/*",
     }
     readable = [arn for arn in allowed["s3:GetObject"] if arn.startswith(data)]
