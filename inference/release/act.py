@@ -88,7 +88,7 @@ def create(tools: Tools, package_arn: str, name: str) -> None:
         return
     plan = tools.plan
     environment = passport.container_environment(package.get("CustomerMetadataProperties") or {})
-    _unless_taken(
+    unless_taken(
         tools.sagemaker.create_model,
         ModelName=name,
         ExecutionRoleArn=plan.role_arn,
@@ -97,7 +97,7 @@ def create(tools: Tools, package_arn: str, name: str) -> None:
         Tags=plan.tag_list(),
     )
     capture = {"DataCaptureConfig": plan.capture} if plan.capture else {}
-    _unless_taken(
+    unless_taken(
         tools.sagemaker.create_endpoint_config,
         EndpointConfigName=name,
         ProductionVariants=[plan.variant_of(name)],
@@ -249,7 +249,8 @@ def _or_fail(tools: Tools, call: Any) -> None:
         write(tools, failed)
 
 
-def _unless_taken(call: Any, **arguments: Any) -> None:
+def unless_taken(call: Any, **arguments: Any) -> None:
+    """Create something whose name carries a digest of it: what is there already is the same."""
     try:
         call(**arguments)
     except Exception as error:

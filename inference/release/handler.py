@@ -123,6 +123,10 @@ def go_on(tools: Tools, operation: Operation, count: int) -> dict[str, Any]:
         again = {"request": write_operation(operation)}
         if isinstance(action, Pin):
             operation = replace(operation, away=action.away) if isinstance(operation, Rollback) else operation
+        elif _has_experiment(tools, seen):
+            why = import_module(EXPERIMENTS).carry_on(tools, seen)
+            if why:
+                return {"do": "wait", "seconds": _pause(count), "reason": why, **again}
         elif isinstance(action, Wait):
             return {"do": "wait", "seconds": _pause(count), "reason": action.why, **again}
         elif isinstance(action, End):
@@ -137,6 +141,12 @@ def go_on(tools: Tools, operation: Operation, count: int) -> dict[str, Any]:
         if tools.now() >= until:
             break
     return {"do": "again", "request": write_operation(operation)}
+
+
+def _has_experiment(tools: Tools, seen: Observation) -> bool:
+    """Whether a change of an experiment was left behind, which has to be ended first."""
+    left = seen.owner_gone or seen.rollout.owner == tools.execution
+    return left and seen.rollout.operation.startswith(EXPERIMENT)
 
 
 def answer(result: Mapping[str, Any], count: int) -> dict[str, Any]:

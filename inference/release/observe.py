@@ -65,7 +65,7 @@ def observe(tools: Tools, operation: Operation) -> Observation:
         ahead=problem_of(tools, record.to_config)
         if mine and record.operation == "rollback" and record.phase in (CLAIMED, UPDATING)
         else "",
-        check=_check(tools, record) if preparing else Check(),
+        check=read_check(tools, record) if preparing else Check(),
         check_wanted=tools.plan.check_requests > 0,
         stop_rings=tools.plan.stop_alarm in rings,
         ringing=tuple(sorted(rings - {tools.plan.stop_alarm})),
@@ -174,7 +174,8 @@ def run_of(found: Mapping[str, Any]) -> str:
     return str((found.get("CustomerMetadataProperties") or {}).get("run_id", "")) or "unknown"
 
 
-def _check(tools: Tools, record: RolloutRecord) -> Check:
+def read_check(tools: Tools, record: RolloutRecord) -> Check:
+    """What became of the check of the rollout under way."""
     found = read_package(tools, record.package_arn)
     if record.checks == 0 or found is None:
         return Check()

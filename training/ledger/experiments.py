@@ -35,6 +35,7 @@ class ExperimentRecord(Record):
         treatment_package: Version that is tried.
         treatment_version: Of that, for people.
         config: The endpoint configuration with both.
+        control_config: The one that served before, and will again.
         loss: How an answer is measured: brier, zero_one, absolute.
         scale: The distance that is the whole loss, for absolute.
         alpha: Chance of a false verdict, at most.
@@ -42,6 +43,7 @@ class ExperimentRecord(Record):
         weights: The treatment's share by time: ``{"weight", "since", "until"}`` in seconds since 1970, oldest
             first, the last without ``until``; requests between two of them were drawn by neither.
         wanted_weight: What was asked for last.
+        promote: Whether the treatment is to be released at the end.
         created_at: When it was asked for, seconds since 1970.
         started_at: When the treatment came into service.
         ended_at: When it ended.
@@ -61,12 +63,14 @@ class ExperimentRecord(Record):
     treatment_package: str = ""
     treatment_version: str = ""
     config: str = ""
+    control_config: str = ""
     loss: str = "brier"
     scale: float = 1.0
     alpha: float = 0.05
     minimum_effect: float = 0.0
     weights: list[dict[str, float]] = field(default_factory=list)
     wanted_weight: float = 0.0
+    promote: bool = False
     created_at: float = 0.0
     started_at: float = 0.0
     ended_at: float = 0.0
@@ -90,6 +94,12 @@ class ExperimentRecord(Record):
     def weight(self) -> float:
         """The treatment's share now; the one asked for until it first serves."""
         return self.weights[-1]["weight"] if self.weights else self.wanted_weight
+
+    @property
+    def open_weight(self) -> float | None:
+        """The share in force; None while it is being changed."""
+        last = self.weights[-1] if self.weights else None
+        return None if last is None or "until" in last else last["weight"]
 
 
 class Experiments(Core):
