@@ -1,4 +1,4 @@
-"""Content types of requests and answers: a table of decoders and one of encoders.
+"""Content types of requests and answers, and a table of decoders.
 
 Requests:
     text/csv: one row per line, cells in the order of the spec's features. A first line that names columns is
@@ -22,7 +22,9 @@ import io
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from http import HTTPStatus
+from operator import itemgetter
 from typing import Any, NoReturn
 
 import numpy as np
@@ -39,6 +41,8 @@ MAX_BODY_BYTES = 6 * 1024 * 1024
 # One worker answers one request at a time and must be done long before the 60 s an endpoint waits.
 MAX_ROWS = 50_000
 _REPLACEMENT = "\ufffd"
+# Clients send few different headers; the caches are bounded for those who do not.
+_HEADERS = 64
 
 
 @dataclass(frozen=True)
@@ -81,7 +85,8 @@ def decode(body: bytes | str, content_type: str, columns: Columns, encoder: Feat
     return matrix
 
 
-def parse_header(value: str) -> tuple[str, dict[str, str]]:
+@lru_cache(_HEADERS)
+def parse_header(value: str) -> tuple[str, Mapping[str, str]]:
     """Split ``text/csv; charset=utf-8`` into its lower-case name and its parameters."""
     name, *rest = (value or "").split(";")
     parameters = {}
@@ -91,6 +96,7 @@ def parse_header(value: str) -> tuple[str, dict[str, str]]:
     return name.strip().lower(), parameters
 
 
+@lru_cache(_HEADERS)
 def negotiate(accept: str | None) -> str:
     """The content type to answer with.
 
@@ -109,8 +115,8 @@ def negotiate(accept: str | None) -> str:
             return chosen
     raise RequestError(
         HTTPStatus.NOT_ACCEPTABLE,
-        f"Accept: found {shown(accept)}, expected one of {', '.join(ENCODERS)}",
-        allowed=list(ENCODERS),
+        f"Accept: found {shown(accept)}, expected one of {', '.join(ANSWERS)}",
+        allowed=list(ANSWERS),
     )
 
 
@@ -206,6 +212,9 @@ def _refuse_unknown(name: str, columns: Columns, where: str) -> NoReturn:
 def _decode_json(
     text: str, _parameters: Mapping[str, str], columns: Columns, encoder: FeatureEncoder
 ) -> np.ndarray:
+    quickly = _plain_instances(text)
+    if quickly is not None:
+        return _encode_objects(quickly, columns, encoder)
     data = _load(text, "the body")
     if isinstance(data, dict):
         if set(data) != {"instances"}:
@@ -222,14 +231,19 @@ def _decode_jsonlines(
 ) -> np.ndarray:
     lines = [line for line in text.split("\n") if line.strip()]
     _limit_rows(len(lines))
-    objects = [_load(line, f"row {number}") for number, line in enumerate(lines, 1)]
+    objects = _plain_rows(lines)
+    if objects is None:
+        objects = [_load(line, f"row {number}") for number, line in enumerate(lines, 1)]
     return _encode_objects(objects, columns, encoder)
 
 
 def _encode_objects(objects: list[Any], columns: Columns, encoder: FeatureEncoder) -> np.ndarray:
     _limit_rows(len(objects))
-    known = {*columns.features, *columns.ignored}
     names = columns.features
+    rows = _whole_rows(objects, columns)
+    if rows is not None:
+        return encoder.encode_values(rows)
+    known = {*columns.features, *columns.ignored}
     rows = []
     for number, item in enumerate(objects, 1):
         if not isinstance(item, dict):
@@ -243,12 +257,55 @@ def _encode_objects(objects: list[Any], columns: Columns, encoder: FeatureEncode
     return encoder.encode_values(rows)
 
 
+def _whole_rows(objects: list[Any], columns: Columns) -> list[Sequence[Any]] | None:
+    """The values of objects that all have exactly the features as keys; None when they do not."""
+    width = len(columns.features)
+    if width < 2 or not all(type(item) is dict and len(item) == width for item in objects):
+        return None
+    try:
+        return list(map(itemgetter(*columns.features), objects))
+    except KeyError:
+        return None
+
+
 def _limit_rows(count: int) -> None:
     if count > MAX_ROWS:
         raise RequestError(
             HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
             f"found {count:,} rows, at most {MAX_ROWS:,} are answered at once; send several requests",
         )
+
+
+def _plain_instances(text: str) -> list[Any] | None:
+    """The rows of a body in which nothing has to be refused yet; None when it must be read with care."""
+    try:
+        data = _PLAIN.decode(text)
+    except (RequestError, RecursionError, ValueError):
+        return None
+    if type(data) is list:
+        return data if _no_pair_lost(data, text.count(":")) else None
+    if type(data) is not dict or len(data) != 1 or type(data.get("instances")) is not list:
+        return None
+    rows: list[Any] = data["instances"]
+    return rows if _no_pair_lost(rows, text.count(":") - 1) else None
+
+
+def _plain_rows(lines: list[str]) -> list[Any] | None:
+    """The same of lines that each hold a row."""
+    try:
+        rows = list(map(_PLAIN.decode, lines))
+    except (RequestError, RecursionError, ValueError):
+        return None
+    return rows if _no_pair_lost(rows, sum(line.count(":") for line in lines)) else None
+
+
+def _no_pair_lost(rows: list[Any], colons: int) -> bool:
+    """Whether no key can have been there twice.
+
+    Each pair of key and value has a colon, so rows of as many pairs as there are colons have lost none. A
+    colon within a text only makes the body be read with care.
+    """
+    return {*map(type, rows)} <= {dict} and sum(map(len, rows)) == colons
 
 
 def _load(text: str, where: str) -> Any:
@@ -277,6 +334,9 @@ def _refuse_constant(name: str) -> NoReturn:
     raise bad_request(f"found {name}, which is no JSON value; leave a missing value out or send null")
 
 
+_PLAIN = json.JSONDecoder(parse_constant=_refuse_constant)
+
+
 def _kind(value: Any) -> str:
     names = {dict: "an object", list: "a list", str: "a text", bool: "true or false", type(None): "null"}
     return names.get(type(value), "a number")
@@ -292,32 +352,14 @@ def _short(value: Any) -> Any:
     return cut(text)
 
 
-def _encode_json(predictions: list[dict[str, Any]], meta: Mapping[str, str]) -> str:
-    return json.dumps({"predictions": predictions, **meta})
-
-
-def _encode_jsonlines(predictions: list[dict[str, Any]], _meta: Mapping[str, str]) -> str:
-    return "".join(json.dumps(p) + "\n" for p in predictions)
-
-
-def _encode_csv(predictions: list[dict[str, Any]], _meta: Mapping[str, str]) -> str:
-    """One line per row: the score, then the label if the task has one."""
-    out = io.StringIO(newline="")
-    csv.writer(out, lineterminator="\n").writerows(p.values() for p in predictions)
-    return out.getvalue()
-
-
 _Decoder = Callable[[str, Mapping[str, str], Columns, FeatureEncoder], np.ndarray]
 _DECODERS: dict[str, _Decoder] = {
     CSV: _decode_csv,
     JSON: _decode_json,
     **dict.fromkeys(_JSONLINES_NAMES, _decode_jsonlines),
 }
-ENCODERS: dict[str, Callable[[list[dict[str, Any]], Mapping[str, str]], str]] = {
-    JSON: _encode_json,
-    CSV: _encode_csv,
-    JSONLINES: _encode_jsonlines,
-}
+# What an answer can be; inference/replies.py writes it.
+ANSWERS = (JSON, CSV, JSONLINES)
 _ACCEPTED = {
     "*/*": JSON,
     "application/*": JSON,
