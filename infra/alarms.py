@@ -15,6 +15,7 @@ from monitoring import metrics
 from training.ledger.records import NO_MODEL
 
 PERIOD_SECONDS = 300
+ROLLOUT_PERIOD_SECONDS = 60
 RUNBOOK = "docs/how-to/alarms.md"
 MICROSECONDS_PER_MILLISECOND = 1000
 
@@ -33,6 +34,7 @@ class Alarm:
         statistic: ``Sum``, ``Maximum``, or a percentile such as ``p99``.
         threshold: Reached or passed, the alarm goes off.
         periods: For so many periods in a row.
+        period_seconds: Length of one.
         missing: What no data means. Most metrics here exist only while something happens, so silence is fine.
         notify: Whether the topic is told. False where the function that counts has told it already, with the
             names and the reasons: one thing that happened is one message.
@@ -47,6 +49,7 @@ class Alarm:
     statistic: str = "Sum"
     threshold: float = 1
     periods: int = 1
+    period_seconds: int = PERIOD_SECONDS
     missing: str = "notBreaching"
     notify: bool = True
 
@@ -87,6 +90,72 @@ def endpoint_alarms(endpoint: str, spec: ModelSpec) -> list[Alarm]:
         **about,
     )
     return [*errors, latency]
+
+
+def rollout_alarm(base: str, kind: str) -> str:
+    """Name of an alarm that takes a rollout back; kind is 5xx, latency, quality or stop."""
+    return f"{base}-rollout-{kind}"
+
+
+ROLLOUT_KINDS = ("5xx", "latency", "quality", "stop")
+
+
+def rollout_alarms(endpoint: str, prefix: str, spec: ModelSpec) -> list[Alarm]:
+    """Alarms that SageMaker watches while a new version takes over: one bad minute takes it back.
+
+    Nobody is told of them: the release that they end tells people, with their names.
+    https://docs.aws.amazon.com/sagemaker/latest/dg/deployment-guardrails-configuration.html
+    """
+    watch = spec.monitoring
+    shared: dict[str, Any] = {
+        "section": "rollout-alarms",
+        "period_seconds": ROLLOUT_PERIOD_SECONDS,
+        "notify": False,
+    }
+    about: dict[str, Any] = {
+        "namespace": "AWS/SageMaker",
+        "dimensions": {"EndpointName": endpoint, "VariantName": VARIANT},
+    }
+    own: dict[str, Any] = {
+        "namespace": metrics.NAMESPACE,
+        "dimensions": {metrics.STACK: prefix, metrics.MODEL: spec.name},
+    }
+    return [
+        Alarm(
+            key="rollout-5xx",
+            description=f"{endpoint} failed on {watch.max_server_errors} or more requests in a minute",
+            metric="Invocation5XXErrors",
+            threshold=watch.max_server_errors,
+            **about,
+            **shared,
+        ),
+        Alarm(
+            key="rollout-latency",
+            description=f"1 % of the requests to {endpoint} take {watch.max_latency_milliseconds} ms or more",
+            metric="ModelLatency",
+            statistic="p99",
+            threshold=watch.max_latency_milliseconds * MICROSECONDS_PER_MILLISECOND,
+            **about,
+            **shared,
+        ),
+        Alarm(
+            key="rollout-quality",
+            description=f"Somebody who knows the true answers says that those of {endpoint} are too bad",
+            metric=metrics.PREDICTION_QUALITY_BREACHES,
+            **own,
+            **shared,
+        ),
+        Alarm(
+            key="rollout-stop",
+            description=f"A person stops the rollout on {endpoint}",
+            metric=metrics.ROLLOUT_STOPS,
+            # Set by hand, it stays as it was set:
+            # https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/alarms-and-missing-data.html
+            missing="ignore",
+            **own,
+            **shared,
+        ),
+    ]
 
 
 def machine_alarms(key: str, what: str, arn: pulumi.Input[str]) -> list[Alarm]:
@@ -226,7 +295,7 @@ class Alarms(pulumi.ComponentResource):
             dimensions=alarm.dimensions,
             statistic=None if percentile else alarm.statistic,
             extended_statistic=alarm.statistic if percentile else None,
-            period=PERIOD_SECONDS,
+            period=alarm.period_seconds,
             evaluation_periods=alarm.periods,
             datapoints_to_alarm=alarm.periods,
             comparison_operator="GreaterThanOrEqualToThreshold",

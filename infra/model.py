@@ -25,6 +25,7 @@ from infra.ledger import PARTITION, SORT, Ledger
 from infra.model_role import model_permissions
 from infra.naming import VARIANT, Names
 from infra.permissions import service_role
+from infra.release_function import watch_alarms
 from infra.seed import Seed
 from infra.serving import data_capture, serving_environment
 from infra.storage import Storage
@@ -83,12 +84,14 @@ class Model(pulumi.ComponentResource):
         endpoint: Name of the endpoint.
         package_group: Name of the registry group.
         seed_job: Name of the first training job.
+        seed_config: Name of the first endpoint configuration: what a rollback can always go back to.
     """
 
     role_arn: pulumi.Output[str]
     spec_key: str
     endpoint: pulumi.Output[str]
     package_group: pulumi.Output[str]
+    seed_config: pulumi.Output[str]
     seed_job: pulumi.Output[str]
 
     def __init__(self, name: str, args: ModelArgs, opts: pulumi.ResourceOptions | None = None) -> None:
@@ -110,7 +113,10 @@ class Model(pulumi.ComponentResource):
             "sagemaker.amazonaws.com",
             f"Trains and serves {self._own.base}",
             args.names.account_id,
-            model_permissions(args.names, args.storage, args.spec, args.image),
+            [
+                *model_permissions(args.names, args.storage, args.spec, args.image),
+                watch_alarms(args.names, args.spec),
+            ],
             pulumi.ResourceOptions(parent=self),
         )
         objects = self._upload()
@@ -121,6 +127,7 @@ class Model(pulumi.ComponentResource):
         self.endpoint = self.served.name
         self.package_group = self.group.model_package_group_name
         self.seed_job = self.job.training_job_name
+        self.seed_config = self.config.name
         self.register_outputs({"endpoint": self.endpoint, "package_group": self.package_group})
 
     def _once(self, part: str, depends_on: Sequence[pulumi.Resource] = ()) -> pulumi.ResourceOptions:

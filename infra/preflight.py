@@ -100,9 +100,9 @@ def function_permissions(names: Names, storage: Storage, models: Sequence[str]) 
     checks = [f"checks/{model}/" for model in models]
     trained = [f"training/{model}/" for model in models]
     return [
-        storage.browse("ListRecorded", "data", *recorded),
+        storage.browse("ListRecorded", "data", *recorded, tell_missing=True),
         storage.read("ReadRecorded", "data", *(f"{prefix}*" for prefix in recorded)),
-        storage.browse("ListChecks", "artifacts", *checks, *trained),
+        storage.browse("ListChecks", "artifacts", *checks, *trained, tell_missing=True),
         storage.read("ReadChecks", "artifacts", *(f"{prefix}*" for prefix in (*checks, *trained))),
         storage.write("WriteChecks", "artifacts", *(f"{prefix}*" for prefix in checks)),
         Permission(

@@ -1,23 +1,27 @@
-"""The release state machine and the rule that starts it: an approved package goes behind the endpoint."""
+"""The release state machine, and what starts it: an approval, or an execution that was cut off."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import pulumi
 import pulumi_aws as aws
 
+from infra import preflight
 from infra.alerts import Alerts
 from infra.machine import StateMachine, StateMachineArgs
 from infra.naming import MAX_RULE, Names, shorten
-from infra.permissions import Permission, pass_role, service_role
+from infra.permissions import Permission, service_role
 from infra.queues import DeadLetters, DeadLettersArgs
 from infra.release_plan import ReleasePlan
 from infra.release_states import release_definition
 from models.spec import ModelSpec
+
+# Ends that say nothing about what was left behind. A failed execution has ended its rollout itself.
+CUT_OFF = ("ABORTED", "TIMED_OUT")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,9 +33,11 @@ class ReleaseArgs:
         spec: The model.
         role_arn: Role of the serving container.
         key_arn: Key that recorded requests are encrypted with.
-        alerts: Where failures are announced.
-        verify_arn: The verifying function.
-        tags: Put on what the machine creates.
+        seed_config: Endpoint configuration that the stack began with.
+        code_key: Key of the stack's code archive in the artifacts bucket.
+        alerts: Where people are told.
+        function_arn: The release function.
+        tags: Put on what a release creates.
         log_retention_days: How long its history is kept as a log.
     """
 
@@ -39,18 +45,20 @@ class ReleaseArgs:
     spec: ModelSpec
     role_arn: pulumi.Input[str]
     key_arn: pulumi.Input[str]
+    seed_config: pulumi.Input[str]
+    code_key: str
     alerts: Alerts
-    verify_arn: pulumi.Input[str]
+    function_arn: pulumi.Input[str]
     tags: Mapping[str, str]
     log_retention_days: int
 
 
 class ReleaseMachine(pulumi.ComponentResource):
-    """The state machine, what it may do, and the rule that starts it.
+    """The state machine, what it may do, and the rules that start it.
 
     Attributes:
         arn: For alarms, the dashboard and people.
-        dead_letters: Approvals that could not start a release.
+        dead_letters: Events that could not start it.
     """
 
     arn: pulumi.Output[str]
@@ -61,14 +69,15 @@ class ReleaseMachine(pulumi.ComponentResource):
         known: dict[str, Any] = {
             "names": args.names,
             "spec": args.spec,
-            "data_bucket": args.names.bucket("data"),
+            "code_key": args.code_key,
             "tags": args.tags,
         }
         definition = pulumi.Output.all(
             role_arn=args.role_arn,
             key_arn=args.key_arn,
             topic_arn=args.alerts.topic_arn,
-            verify_arn=args.verify_arn,
+            function_arn=args.function_arn,
+            seed_config=args.seed_config,
         ).apply(lambda later: release_definition(ReleasePlan(**known, **later)))
         self.machine = StateMachine(
             name,
@@ -82,41 +91,59 @@ class ReleaseMachine(pulumi.ComponentResource):
             pulumi.ResourceOptions(parent=self),
         )
         self.arn = self.machine.arn
-        self._start_on_approval(name, args)
+        self._start_by_itself(name, args)
         self.register_outputs({"arn": self.arn})
 
-    def _start_on_approval(self, name: str, args: ReleaseArgs) -> None:
+    def _start_by_itself(self, name: str, args: ReleaseArgs) -> None:
         child = pulumi.ResourceOptions(parent=self)
-        group = args.names.model(args.spec.name).base
-        rule_name = shorten(f"{group}-approved", MAX_RULE)
+        own = args.names.model(args.spec.name)
+        rules = {key: shorten(f"{own.base}-{key}", MAX_RULE) for key in ("approved", "cut-off")}
         self.dead_letters = DeadLetters(
             f"{name}-dead",
-            DeadLettersArgs(names=args.names, queue=f"{group}-approved-dead", rules=[rule_name]),
+            DeadLettersArgs(names=args.names, queue=f"{own.base}-approved-dead", rules=list(rules.values())),
             child,
         )
-        rule = aws.cloudwatch.EventRule(
-            f"{name}-approved-rule",
-            name=rule_name,
-            description=f"An approved version of {args.spec.name} is released",
-            event_pattern=json.dumps(approval_pattern(group)),
-            opts=child,
-        )
-        role, policy = service_role(
+        self._starter, self._policy = service_role(
             f"{name}-starter",
             "events.amazonaws.com",
-            f"Lets EventBridge start the release of {group}",
+            f"Lets EventBridge start the release of {own.base}",
             args.names.account_id,
             [Permission(sid="Start", actions=["states:StartExecution"], resources=[self.arn])],
             child,
         )
+        self._rule(
+            f"{name}-approved",
+            rules["approved"],
+            f"An approved version of {args.spec.name} is released",
+            approval_pattern(own.base),
+        )
+        self._rule(
+            f"{name}-cut-off",
+            rules["cut-off"],
+            f"What an aborted release of {args.spec.name} has left behind is ended",
+            cut_off_pattern(args.names, args.spec.name),
+            json.dumps({"operation": "recover", "model": args.spec.name}),
+        )
+
+    def _rule(
+        self, name: str, rule: str, description: str, pattern: Mapping[str, Any], given: str | None = None
+    ) -> None:
+        declared = aws.cloudwatch.EventRule(
+            f"{name}-rule",
+            name=rule,
+            description=description,
+            event_pattern=json.dumps(pattern),
+            opts=pulumi.ResourceOptions(parent=self),
+        )
         aws.cloudwatch.EventTarget(
-            f"{name}-approved-target",
-            rule=rule.name,
+            f"{name}-target",
+            rule=declared.name,
             target_id="release",
             arn=self.arn,
-            role_arn=role.arn,
+            role_arn=self._starter.arn,
+            input=given,
             dead_letter_config=aws.cloudwatch.EventTargetDeadLetterConfigArgs(arn=self.dead_letters.arn),
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[policy, self.dead_letters.policy]),
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[self._policy, self.dead_letters.policy]),
         )
 
 
@@ -129,37 +156,19 @@ def approval_pattern(group: str) -> dict[str, Any]:
     }
 
 
+def cut_off_pattern(names: Names, model: str, ends: Sequence[str] = CUT_OFF) -> dict[str, Any]:
+    """The event of an execution that somebody aborted, or that took too long."""
+    machine = names.state_machine_arn(names.model(model).release)
+    return {
+        "source": ["aws.states"],
+        "detail-type": ["Step Functions Execution Status Change"],
+        "detail": {"status": list(ends), "stateMachineArn": [machine]},
+    }
+
+
 def _permissions(args: ReleaseArgs) -> list[Permission]:
-    names, own = args.names, args.names.model(args.spec.name)
-    models = names.sagemaker_arn("model", f"{own.base}-*")
-    configs = names.sagemaker_arn("endpoint-config", f"{own.base}-*")
-    endpoint = names.sagemaker_arn("endpoint", own.base)
     return [
-        Permission(
-            sid="Package",
-            actions=["sagemaker:DescribeModelPackage", "sagemaker:UpdateModelPackage"],
-            resources=[names.sagemaker_arn("model-package", f"{own.base}/*")],
-        ),
-        Permission(
-            sid="Models",
-            actions=["sagemaker:AddTags", "sagemaker:CreateModel", "sagemaker:DescribeModel"],
-            resources=[models],
-        ),
-        Permission(
-            sid="Configs",
-            actions=[
-                "sagemaker:AddTags",
-                "sagemaker:CreateEndpointConfig",
-                "sagemaker:DescribeEndpointConfig",
-            ],
-            resources=[configs],
-        ),
-        Permission(
-            sid="Endpoint",
-            actions=["sagemaker:DescribeEndpoint", "sagemaker:UpdateEndpoint"],
-            resources=[endpoint, configs],
-        ),
-        pass_role(args.role_arn, "sagemaker.amazonaws.com"),
-        Permission(sid="Verify", actions=["lambda:InvokeFunction"], resources=[args.verify_arn]),
+        Permission(sid="Step", actions=["lambda:InvokeFunction"], resources=[args.function_arn]),
+        *preflight.machine_permissions(args.names, args.spec.name, args.role_arn),
         *args.alerts.publish(),
     ]

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from typing import Any
 
-from models.spec import ModelSpec
+from models.spec import ModelSpec, SpecError
 
 PROGRAM = "inference.serving"
 CSV_TYPES = ("text/csv",)
+# https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_BlueGreenUpdatePolicy.html
+SHORTEST_DEPLOYMENT_SECONDS, LONGEST_DEPLOYMENT_SECONDS = 600, 28_800
+# For instances that start, and for traffic that moves, on top of the waits.
+DEPLOYMENT_MARGIN_SECONDS = 3600
+# What an endpoint's alarms are watched for at most: ten of them, AutoRollbackConfig says.
+MOST_ALARMS = 10
 JSON_TYPES = ("application/json", "application/jsonlines", "application/x-jsonlines", "application/x-ndjson")
 
 
@@ -47,6 +55,60 @@ def data_capture(bucket: str, model: str, percent: int, key_arn: str) -> dict[st
     }
 
 
-def deployment_config(spec: ModelSpec) -> dict[str, Any] | None:  # noqa: ARG001 - the seam for canaries
-    """How traffic moves to the new version; None is all at once, with SageMaker's own rollback."""
-    return None
+def deployment_seconds(spec: ModelSpec) -> int:
+    """How long SageMaker may take for a rollout: its waits, and time for the instances to start.
+
+    Raises:
+        SpecError: The waits alone are longer than AWS allows.
+    """
+    serving = spec.serving
+    steps = {"canary": 1, "linear": math.ceil(100 / serving.step_percent) - 1, "all_at_once": 0}
+    waits = (steps[serving.rollout] + 1) * serving.bake_seconds
+    if waits >= LONGEST_DEPLOYMENT_SECONDS:
+        found = (
+            f"{spec.name}: serving: {serving.rollout} with step_percent {serving.step_percent} and "
+            f"bake_seconds {serving.bake_seconds} waits {waits:,} s, expected less than "
+            f"{LONGEST_DEPLOYMENT_SECONDS:,}; make bake_seconds smaller, or step_percent larger"
+        )
+        raise SpecError([found])
+    wanted = max(waits + DEPLOYMENT_MARGIN_SECONDS, SHORTEST_DEPLOYMENT_SECONDS)
+    return min(wanted, LONGEST_DEPLOYMENT_SECONDS)
+
+
+def deployment_config(spec: ModelSpec, alarms: Sequence[str]) -> dict[str, Any]:
+    """How traffic moves to a new version, and which alarms take it back.
+
+    A share of the fleet is given in percent, because a number of instances would be wrong as soon as
+    autoscaling changes how many there are. It is "less than or equal to 50% of the variant's total instance
+    count", and AWS's pages do not say what that means for one instance: give an endpoint two, as the spec's
+    default does, or ``all_at_once``. The sandbox splits the traffic then.
+
+    The pages behind the values: deployment-guardrails-blue-green-canary (at most half of the fleet),
+    deployment-guardrails-blue-green-linear (10 to 50 %) and deployment-guardrails-configuration (alarms) of
+    https://docs.aws.amazon.com/sagemaker/latest/dg/, and
+    https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_TrafficRoutingConfig.html
+
+    Args:
+        spec: The model.
+        alarms: Names.
+
+    Raises:
+        SpecError: The rollout would take longer than AWS allows.
+    """
+    serving = spec.serving
+    share = {"Type": "CAPACITY_PERCENT", "Value": serving.step_percent}
+    routing: dict[str, Any] = {
+        "canary": {"Type": "CANARY", "CanarySize": share, "WaitIntervalInSeconds": serving.bake_seconds},
+        "linear": {"Type": "LINEAR", "LinearStepSize": share, "WaitIntervalInSeconds": serving.bake_seconds},
+        # The interval is required; without steps it means nothing.
+        "all_at_once": {"Type": "ALL_AT_ONCE", "WaitIntervalInSeconds": 0},
+    }[serving.rollout]
+    return {
+        "BlueGreenUpdatePolicy": {
+            "TrafficRoutingConfiguration": routing,
+            # The old fleet waits beside the new one for so long, ready to take over again.
+            "TerminationWaitInSeconds": serving.bake_seconds,
+            "MaximumExecutionTimeoutInSeconds": deployment_seconds(spec),
+        },
+        "AutoRollbackConfiguration": {"Alarms": [{"AlarmName": name} for name in alarms[:MOST_ALARMS]]},
+    }

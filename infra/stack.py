@@ -20,6 +20,7 @@ from infra.alarms import (
     function_alarm,
     intake_alarms,
     machine_alarms,
+    rollout_alarms,
     stray_files_alarm,
 )
 from infra.alerts import Alerts, AlertsArgs
@@ -28,12 +29,13 @@ from infra.dashboard import Dashboard, DashboardArgs
 from infra.dispatch import Dispatch, DispatchArgs, ended_rules, sweep_rule
 from infra.functions import LambdaFunction
 from infra.intake import Intake, IntakeArgs, arrivals_rule
-from infra.judging import judge_function, verify_function
+from infra.judging import judge_function
 from infra.ledger import Ledger, LedgerArgs
 from infra.model import Model, ModelArgs
 from infra.naming import Names
 from infra.queues import WorkQueue, WorkQueueArgs
 from infra.release import ReleaseArgs, ReleaseMachine
+from infra.release_function import ReleaseFunctionArgs, release_function
 from infra.retrain import RetrainArgs, RetrainMachine
 from infra.settings import Settings
 from infra.storage import Storage, StorageArgs
@@ -75,7 +77,6 @@ class _Shared:
     alerts: Alerts
     code: TrainingCode
     judge: LambdaFunction
-    verify: LambdaFunction
 
 
 def build() -> Stack:
@@ -119,11 +120,23 @@ def build() -> Stack:
             log_retention_days=config.log_retention_days,
         ),
     )
+    served = {name: _build_served(shared, spec) for name, spec in config.specs.items()}
+    release = release_function(
+        ReleaseFunctionArgs(
+            names=names,
+            specs=config.specs,
+            role_arns={name: model.role_arn for name, model in served.items()},
+            storage=shared.storage,
+            ledger=shared.ledger,
+            archive=shared.archives.functions,
+            log_retention_days=config.log_retention_days,
+        )
+    )
     functions = {
         "intake": intake.function,
         "dispatch": dispatch.function,
         "judge": shared.judge,
-        "release": shared.verify,
+        "release": release,
     }
     watched = [function_alarm(function.function_name, role) for role, function in functions.items()]
     alarms = Alarms(
@@ -142,7 +155,7 @@ def build() -> Stack:
     )
     models, model_alarms = {}, []
     for spec in config.specs.values():
-        models[spec.name], watching = _build_model(shared, spec)
+        models[spec.name], watching = _build_machines(shared, spec, served[spec.name], release)
         model_alarms.extend(watching.arns)
     dashboard = Dashboard(
         "stack",
@@ -207,26 +220,29 @@ def _build_shared(config: Settings, names: Names) -> _Shared:
         ),
     )
     alerts = Alerts("alerts", AlertsArgs(names=names, key_arn=storage.key_arn, email=config.alert_email))
+    ledger = Ledger("ledger", LedgerArgs(names=names, key_arn=storage.key_arn, protect=config.protect))
     return _Shared(
         config=config,
         names=names,
         image=image.registry_path,
         archives=built,
         storage=storage,
-        ledger=Ledger("ledger", LedgerArgs(names=names, key_arn=storage.key_arn, protect=config.protect)),
+        ledger=ledger,
         alerts=alerts,
         code=TrainingCode("code", TrainingCodeArgs(bucket=storage.artifacts, archives=built)),
-        judge=judge_function(names, storage, built.functions, config.approval, config.log_retention_days),
-        verify=verify_function(names, storage, built.functions, config.log_retention_days),
+        judge=judge_function(
+            names, storage, ledger, built.functions, config.approval, config.log_retention_days
+        ),
     )
 
 
-def _build_model(shared: _Shared, spec: ModelSpec) -> tuple[dict[str, Any], Alarms]:
-    names, config, own = shared.names, shared.config, shared.names.model(spec.name)
-    model = Model(
+def _build_served(shared: _Shared, spec: ModelSpec) -> Model:
+    """What serves a model, and the first version of it."""
+    config = shared.config
+    return Model(
         spec.name,
         ModelArgs(
-            names=names,
+            names=shared.names,
             spec=spec,
             seed=config.seeds[spec.name],
             image=shared.image,
@@ -238,6 +254,13 @@ def _build_model(shared: _Shared, spec: ModelSpec) -> tuple[dict[str, Any], Alar
             log_retention_days=config.log_retention_days,
         ),
     )
+
+
+def _build_machines(
+    shared: _Shared, spec: ModelSpec, model: Model, release_step: LambdaFunction
+) -> tuple[dict[str, Any], Alarms]:
+    """What trains a model anew and releases it, and the alarms on all of that."""
+    names, config, own = shared.names, shared.config, shared.names.model(spec.name)
     retrain = RetrainMachine(
         f"{spec.name}-retrain",
         RetrainArgs(
@@ -261,8 +284,10 @@ def _build_model(shared: _Shared, spec: ModelSpec) -> tuple[dict[str, Any], Alar
             spec=spec,
             role_arn=model.role_arn,
             key_arn=shared.storage.key_arn,
+            seed_config=model.seed_config,
+            code_key=shared.code.key,
             alerts=shared.alerts,
-            verify_arn=shared.verify.arn,
+            function_arn=release_step.arn,
             tags=config.tags,
             log_retention_days=config.log_retention_days,
         ),
@@ -274,6 +299,7 @@ def _build_model(shared: _Shared, spec: ModelSpec) -> tuple[dict[str, Any], Alar
             prefix=own.base,
             alarms=[
                 *endpoint_alarms(own.base, spec),
+                *rollout_alarms(own.base, names.prefix, spec),
                 *machine_alarms("retrain", f"Retraining {spec.name}", retrain.arn),
                 *machine_alarms("release", f"Releasing {spec.name}", release.arn),
                 dead_letters_alarm(release.dead_letters.queue_name, "approved-dead-letters"),

@@ -26,6 +26,10 @@ CHALLENGERS_PROMOTED = "ChallengersPromoted"
 CHALLENGERS_REFUSED = "ChallengersRefused"
 RELEASES_VERIFIED = "ReleasesVerified"
 RELEASES_FAILED = "ReleasesFailed"
+# Put by whoever learns how good the answers were; one of them takes a rollout back.
+PREDICTION_QUALITY_BREACHES = "PredictionQualityBreaches"
+# Put by nobody: the alarm on it is set by hand, which stops a rollout.
+ROLLOUT_STOPS = "RolloutStops"
 
 UNITS: dict[str, str] = {
     FILES_ACCEPTED: "Count",
@@ -42,6 +46,8 @@ UNITS: dict[str, str] = {
     CHALLENGERS_REFUSED: "Count",
     RELEASES_VERIFIED: "Count",
     RELEASES_FAILED: "Count",
+    PREDICTION_QUALITY_BREACHES: "Count",
+    ROLLOUT_STOPS: "Count",
 }
 
 

@@ -14,6 +14,8 @@ TOPIC = f"arn:aws:sns:{REGION}:{ACCOUNT}:upkeep-test-alerts"
 
 # What the dispatcher has told people already, once per delivery or hold, with names and reasons.
 TOLD_OTHERWISE = {"flights-quarantine", "flights-held", "stack-quarantine"}
+# The end of a release tells of them.
+TOLD_OTHERWISE |= {f"flights-rollout-{kind}" for kind in ("5xx", "latency", "quality", "stop")}
 
 
 @pytest.mark.parametrize("alarm", standard().of("MetricAlarm"), ids=lambda alarm: alarm.name)
@@ -57,6 +59,8 @@ def test_everything_that_can_fail_silently_has_an_alarm() -> None:
         ("Upkeep", "DeliveriesQuarantined"),
         ("Upkeep", "DeliveriesOverdue"),
         ("Upkeep", "TrainingsHeld"),
+        ("Upkeep", "PredictionQualityBreaches"),
+        ("Upkeep", "RolloutStops"),
     }
     functions = {f["name"] for f in standard().of("aws:lambda/function:Function")}
     alarmed = {
@@ -89,8 +93,10 @@ def test_a_changed_threshold_changes_one_alarm_and_nothing_else() -> None:
         for r in changed.custom
         if r.inputs != before[r.name] and r.type.rpartition(":")[2] not in frozen
     ]
-    # The spec itself is an object in the artifacts bucket.
-    assert sorted(different) == ["flights-endpoint", "flights-endpoint-4xx", "flights-spec"]
+    # The spec itself is an object in the artifacts bucket. The endpoint and the release machine name the first
+    # configuration, which is one of the frozen ones: without its state, as here, its name follows the spec.
+    follows = ["flights-endpoint", "flights-release-machine"]
+    assert sorted(different) == sorted(["flights-endpoint-4xx", "flights-spec", *follows])
 
 
 def test_an_address_is_subscribed_only_when_one_is_given() -> None:

@@ -35,7 +35,7 @@ def test_a_protected_stack_keeps_its_ledger(protect: bool) -> None:
     )
 
 
-@pytest.mark.parametrize("role", ["intake", "dispatch"])
+@pytest.mark.parametrize("role", ["intake", "dispatch", "release"])
 def test_functions_write_single_records_of_this_ledger_and_never_scan_or_empty_it(role: str) -> None:
     allowed = {k: v for k, v in standard().allowed(f"{role}-policy").items() if k.startswith("dynamodb:")}
     more = {"dynamodb:BatchGetItem"} if role == "intake" else set()
@@ -44,9 +44,8 @@ def test_functions_write_single_records_of_this_ledger_and_never_scan_or_empty_i
 
 
 def test_no_other_role_may_use_the_ledger() -> None:
-    others = [
-        r.name for r in standard().of("RolePolicy") if r.name not in ("intake-policy", "dispatch-policy")
-    ]
+    writers = [f"{role}-policy" for role in ("intake", "dispatch", "judge", "release")]
+    others = [r.name for r in standard().of("RolePolicy") if r.name not in writers]
     assert not [n for n in others if any(a.startswith("dynamodb:") for a in standard().allowed(n))]
 
 
