@@ -6,9 +6,10 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Protocol
 
 from inference.preflight.recorded import Recorded
-from inference.preflight.server import REQUEST_SECONDS, Reply, Server
+from inference.preflight.server import REQUEST_SECONDS, Reply
 
 # So many single rows are timed, the same ones again where there are fewer. With a hundred, two slow answers
 # make the 99th percentile slow.
@@ -19,6 +20,14 @@ ROUNDS = 3
 BURST, AT_ONCE = 40, 4
 # After so many failures in a row nothing new is learned.
 MAX_FAILURES_IN_A_ROW = 20
+
+
+class Asked(Protocol):
+    """A server that answers requests."""
+
+    def ask(self, request: Recorded, seconds: float) -> Reply:
+        """Send one request."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -45,7 +54,7 @@ def percentile(values: Sequence[float], share: float) -> float:
     return ordered[max(int(rank) - 1, 0)]
 
 
-def replay(server: Server, requests: Sequence[Recorded], seconds: float) -> list[Reply]:
+def replay(server: Asked, requests: Sequence[Recorded], seconds: float) -> list[Reply]:
     """Ask every request once, one after the other, as long as the time lasts."""
     deadline = time.monotonic() + seconds
     replies: list[Reply] = []
@@ -60,7 +69,7 @@ def replay(server: Server, requests: Sequence[Recorded], seconds: float) -> list
     return replies
 
 
-def burst(server: Server, requests: Sequence[Recorded], seconds: float) -> list[Reply]:
+def burst(server: Asked, requests: Sequence[Recorded], seconds: float) -> list[Reply]:
     """Ask up to ``BURST`` of the requests, ``AT_ONCE`` at the same moment."""
     deadline = time.monotonic() + seconds
     chosen = [requests[i % len(requests)] for i in range(BURST)] if requests else []
@@ -73,7 +82,7 @@ def burst(server: Server, requests: Sequence[Recorded], seconds: float) -> list[
 
 
 def latency(
-    server: Server, singles: Sequence[Recorded], limit_milliseconds: float, seconds: float
+    server: Asked, singles: Sequence[Recorded], limit_milliseconds: float, seconds: float
 ) -> Latency | None:
     """Time single rows: up to ``ROUNDS`` times, until one round is within the limit.
 
@@ -97,9 +106,7 @@ def latency(
     return min(rounds, key=lambda found: found.p99_milliseconds)
 
 
-def _round(
-    server: Server, singles: Sequence[Recorded], limit_milliseconds: float, deadline: float
-) -> Latency:
+def _round(server: Asked, singles: Sequence[Recorded], limit_milliseconds: float, deadline: float) -> Latency:
     times: list[float] = []
     slow = 0
     allowed = TIMED - int(TIMED * SHARE)

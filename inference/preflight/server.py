@@ -116,7 +116,7 @@ class Server:
             if bad >= BAD_PINGS:
                 raise ServerError(f"the server answers /ping with {reply.status}{self._why()}")
             time.sleep(_POLL_SECONDS if reply.status == 0 else 10 * _POLL_SECONDS)
-        raise ServerError(f"the server did not answer /ping within {seconds:g} s{self._why()}")
+        raise ServerError(f"the server did not answer /ping within {seconds:g} s{self._why(error_only=True)}")
 
     def ask(self, request: Recorded, seconds: float = REQUEST_SECONDS) -> Reply:
         """Send one request to /invocations on a connection of its own, as the platform's front does."""
@@ -141,11 +141,11 @@ class Server:
         except OSError:
             return []
 
-    def _why(self) -> str:
+    def _why(self, *, error_only: bool = False) -> str:
         """The last line of its output that names an error, else the last line, to follow a sentence."""
         lines = [line.strip() for line in self.last_lines(400) if line.strip()]
         named = [line for line in lines if _ERROR.match(line)]
-        last = (named or lines or [""])[-1]
+        last = (named or ([] if error_only else lines) or [""])[-1]
         return f": {last[:400]}" if last else ""
 
     def _send(self, method: str, path: str, body: bytes, headers: Mapping[str, str], seconds: float) -> Reply:

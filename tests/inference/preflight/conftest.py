@@ -1,0 +1,3 @@
+"""The image environment and short folders, as for the containers' own tests."""
+
+from tests.sandbox.containers.conftest import folder, image  # noqa: F401 - fixtures
