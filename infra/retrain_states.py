@@ -19,6 +19,7 @@ from infra.jobs import (
 from infra.naming import Names
 from infra.serving import CSV_TYPES, JSON_TYPES, serving_environment
 from models.spec import ModelSpec
+from training.registry.passport import PASSPORT_VARIABLE, VERSION_VARIABLE
 
 # Waiting for an instance and moving data come on top of the time the script may take.
 TRAINING_MARGIN_SECONDS = 3600
@@ -83,6 +84,7 @@ def retrain_definition(plan: RetrainPlan) -> dict[str, Any]:
             "Train": _train(plan, limit),
             "Judge": _judge(plan),
             "Register": _register(plan),
+            **_announce(plan),
             "Report": {
                 "Type": "Pass",
                 "Parameters": {
@@ -141,10 +143,13 @@ def _train(plan: RetrainPlan, timeout_seconds: int) -> asl.State:
 
 
 def _judge(plan: RetrainPlan) -> asl.State:
-    copied = (*INPUT, "training_job")
+    asked = {f"{key}.$": f"$.{key}" for key in (*INPUT, "training_job")}
     return asl.task(
         plan.names.integration("lambda:invoke"),
-        {"FunctionName": plan.judge_arn, "Payload": {f"{key}.$": f"$.{key}" for key in copied}},
+        {
+            "FunctionName": plan.judge_arn,
+            "Payload": asked | {"champion_url.$": "$.serving.ModelDataUrl"},
+        },
         kind="lambda",
         then="Register",
         on_error="StepFailed",
@@ -155,17 +160,23 @@ def _judge(plan: RetrainPlan) -> asl.State:
     )
 
 
+_JUDGED = "$.judgement.Payload"
+
+
 def _register(plan: RetrainPlan) -> asl.State:
+    # Whoever deploys the package by other means gets a container that verifies the model, too.
+    sealed = {f"{name}.$": f"{_JUDGED}.environment.{name}" for name in (PASSPORT_VARIABLE, VERSION_VARIABLE)}
     container = {
         "Image": plan.image,
-        "ModelDataUrl.$": "$.judgement.Payload.model_data_url",
-        "Environment": serving_environment(plan.spec, plan.names.region),
+        "ModelDataUrl.$": f"{_JUDGED}.model_data_url",
+        "Environment": {**serving_environment(plan.spec, plan.names.region), **sealed},
     }
-    statistics = {"ContentType": "application/json", "S3Uri.$": "$.judgement.Payload.evaluation_uri"}
+    statistics = {"ContentType": "application/json", "S3Uri.$": f"{_JUDGED}.decision_uri"}
+    report = {"ContentType": "text/html", "S3Uri.$": f"{_JUDGED}.report_uri"}
     parameters = {
         "ModelPackageGroupName": plan.names.model(plan.spec.name).base,
-        "ModelPackageDescription.$": "$.judgement.Payload.reason",
-        "ModelApprovalStatus.$": "$.judgement.Payload.approval",
+        "ModelPackageDescription.$": f"{_JUDGED}.reason",
+        "ModelApprovalStatus.$": f"{_JUDGED}.approval",
         # The same run registers one version, however often the call is repeated.
         "ClientToken.$": "$.run_id",
         "InferenceSpecification": {
@@ -174,19 +185,55 @@ def _register(plan: RetrainPlan) -> asl.State:
             "SupportedResponseMIMETypes": [*JSON_TYPES[:2], *CSV_TYPES],
             "SupportedRealtimeInferenceInstanceTypes": [plan.spec.serving.instance_type],
         },
-        "ModelMetrics": {"ModelQuality": {"Statistics": statistics}},
+        # The decision holds the metrics of both models; the report shows them, and what the model looks at.
+        "ModelMetrics": {"ModelQuality": {"Statistics": statistics}, "Explainability": {"Report": report}},
         "MetadataProperties": {"GeneratedBy.$": "$.training_job.TrainingJobArn"},
-        "CustomerMetadataProperties.$": "$.judgement.Payload.metadata",
+        "CustomerMetadataProperties.$": f"{_JUDGED}.metadata",
     }
     return asl.task(
         plan.names.integration("aws-sdk:sagemaker:createModelPackage"),
         parameters,
         kind="sagemaker",
-        then="Report",
+        then="DoesItWait",
         on_error="StepFailed",
         result="$.registered",
         comment="A refused challenger is registered too, as Rejected and with the reason",
     )
+
+
+def _announce(plan: RetrainPlan) -> dict[str, asl.State]:
+    """Tell people of a version that waits for them, and of no other.
+
+    Of a version that was released the release itself tells when it fails, and a refused one asks nothing of
+    anybody: `upkeep push --wait`, `upkeep runs` and the dashboard have its reason. A topic that tells of
+    every push is soon read by nobody.
+    """
+    return {
+        "DoesItWait": asl.choice(
+            [
+                {
+                    "Variable": f"{_JUDGED}.approval",
+                    "StringEquals": "PendingManualApproval",
+                    "Next": "AskForApproval",
+                }
+            ],
+            default="Report",
+        ),
+        "AskForApproval": asl.task(
+            plan.names.integration("sns:publish"),
+            {
+                "TopicArn": plan.topic_arn,
+                "Subject.$": f"{_JUDGED}.notice.subject",
+                "Message.$": f"{_JUDGED}.notice.message",
+            },
+            kind="sns",
+            then="Report",
+            # The version is registered and waits; a run that ended badly would be trained again.
+            on_error="Report",
+            result=None,
+            comment="What the version is, where its report lies, and how it is approved",
+        ),
+    }
 
 
 def _failure(plan: RetrainPlan) -> dict[str, Any]:

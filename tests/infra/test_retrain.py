@@ -48,8 +48,11 @@ DECISION = {
     "reason": "better",
     "approval": "Approved",
     "model_data_url": "s3://artifacts/m",
-    "evaluation_uri": "s3://artifacts/e",
+    "decision_uri": "s3://artifacts/d.json",
+    "report_uri": "s3://artifacts/d.html",
     "metadata": {"run_id": "0" * 20},
+    "environment": {"UPKEEP_PASSPORT_SHA256": "5" * 64, "UPKEEP_MODEL_VERSION": "1.2.3"},
+    "notice": {"subject": "1.2.3 waits", "message": "upkeep models approve 1.2.3"},
 }
 
 
@@ -104,6 +107,12 @@ def test_a_decision_is_registered_with_its_reason_and_ends_up_in_the_output() ->
     assert package["ModelPackageDescription"] == "better"
     assert package["CustomerMetadataProperties"] == DECISION["metadata"]
     assert package["ClientToken"] == "0" * 20
+    assert package["ModelMetrics"] == {
+        "ModelQuality": {"Statistics": {"ContentType": "application/json", "S3Uri": "s3://artifacts/d.json"}},
+        "Explainability": {"Report": {"ContentType": "text/html", "S3Uri": "s3://artifacts/d.html"}},
+    }
+    (container,) = package["InferenceSpecification"]["Containers"]
+    assert container["Environment"].items() > DECISION["environment"].items()
     assert done.status == "SUCCEEDED"
     assert done.output["decision"] == DECISION
     assert done.output["model_package_arn"] == "arn:package/1"
@@ -111,7 +120,8 @@ def test_a_decision_is_registered_with_its_reason_and_ends_up_in_the_output() ->
 
 def test_the_judge_is_told_all_that_the_execution_was_started_with() -> None:
     (call,) = run().called("invoke")
-    assert call == {"FunctionName": "arn:judge", "Payload": {**GIVEN, "training_job": JOB}}
+    told = {**GIVEN, "training_job": JOB, "champion_url": "s3://artifacts/champion"}
+    assert call == {"FunctionName": "arn:judge", "Payload": told}
 
 
 def test_a_refused_challenger_is_registered_as_rejected() -> None:
@@ -119,6 +129,29 @@ def test_a_refused_challenger_is_registered_as_rejected() -> None:
     done = run(invoke={"Payload": refused})
     assert done.called("createModelPackage")[0]["ModelApprovalStatus"] == "Rejected"
     assert done.status == "SUCCEEDED"
+
+
+def test_people_are_told_of_a_version_that_waits_for_them() -> None:
+    done = run(invoke={"Payload": DECISION | {"approval": "PendingManualApproval"}})
+    (message,) = done.called("publish")
+    assert message == {
+        "TopicArn": "arn:topic",
+        "Subject": "1.2.3 waits",
+        "Message": "upkeep models approve 1.2.3",
+    }
+    assert done.status == "SUCCEEDED"
+    assert done.output["model_package_arn"] == "arn:package/1"
+
+
+@pytest.mark.parametrize("approval", ["Approved", "Rejected"])
+def test_nobody_is_told_of_a_version_that_asks_nothing_of_them(approval: str) -> None:
+    assert run(invoke={"Payload": DECISION | {"approval": approval}}).called("publish") == []
+
+
+def test_a_version_that_waits_is_registered_though_nobody_can_be_told() -> None:
+    waits = {"Payload": DECISION | {"approval": "PendingManualApproval"}}
+    done = run(invoke=waits, publish=TaskError("SNS.Error", "no"))
+    assert (done.status, done.output["model_package_arn"]) == ("SUCCEEDED", "arn:package/1")
 
 
 def test_the_words_of_a_failed_training_are_the_cause_of_the_failed_execution() -> None:

@@ -1,96 +1,173 @@
-"""The judge reads what the job found out, decides by the deployed gate and leaves its reason."""
+"""The judge reads what the job found out, decides by the deployed gate, and seals what it decided on."""
 
+import hashlib
 import json
+from copy import deepcopy
 
 import pytest
 
-from tests.training.examples import declare, tar_bytes
-from tests.training.lambdas import ARTIFACTS, CONTEXT, PREFIX, emitted
+from tests.training.examples import tar_bytes
+from tests.training.lambdas import ARTIFACTS, CONTEXT, DATA, PREFIX, emitted
+from tests.training.registry.examples import (
+    CHAMPION_URL,
+    EVENT,
+    FOLDER,
+    IMAGE,
+    MANIFEST_URI,
+    MODEL_URL,
+    RUN,
+    finish,
+    model_files,
+    sha256,
+)
 from training import judge
+from training.errors import ArtifactError
 from training.outputs import OutputError
+from training.registry import passport
+from training.registry.passport import PassportError
 
-MODEL_URL = f"s3://{ARTIFACTS}/training/toy/upkeep-test-toy-r1/output/model.tar.gz"
-OUTPUT_KEY = "training/toy/upkeep-test-toy-r1/output/output.tar.gz"
-EVENT = {
-    "model": "toy",
-    "run_id": "r1234567890",
-    "manifest_uri": "s3://data/manifests/toy/r1.json",
-    "rows": 100,
-    "files": 2,
-    "dropped": 3,
-    "trigger": "data",
-    "data_version": "d" * 20,
-    "data_version_uri": "s3://data/manifests/toy/" + "d" * 20 + ".data.json",
-    "contract_version": "c" * 12,
-    "training_job": {"TrainingJobName": "x", "ModelArtifacts": {"S3ModelArtifacts": MODEL_URL}},
-}
-EVALUATION = {
-    "model": "toy",
-    "run_id": "r1234567890",
-    "rows": {"available": 130, "total": 100, "fitted": 80, "holdout": 20, "duplicates": 0},
-    "window": {
-        "setting": "100 rows",
-        "from": "2024-01-01T00:00:00",
-        "to": "2024-01-05T03:00:00",
-        "holdout_from": "2024-01-04T08:00:00",
-    },
-    "challenger": {"roc_auc": 0.8},
-    "champion": {"roc_auc": 0.7},
-    "champion_run_id": "r0",
-    "comparable": True,
-    "note": "",
-}
+DECISION_KEY = f"decisions/toy/{RUN}.json"
 
 
-def _judge(store, **changes):
-    gate = {"metric": "roc_auc", "minimum": 0.6, "minimum_gain": 0.002}
-    store.put("specs/toy.json", declare(gate=gate).to_json(), ARTIFACTS)
-    store.put(
-        OUTPUT_KEY, tar_bytes({"evaluation.json": json.dumps(EVALUATION | changes).encode()}), ARTIFACTS
-    )
-    return judge.handler(EVENT, CONTEXT)
+@pytest.fixture(autouse=True)
+def _stack(monkeypatch):
+    monkeypatch.setenv("STACK", "test")
+
+
+def _judge(store, files=None, event=EVENT, **changes):
+    finish(store, files, **changes)
+    return judge.handler(event, CONTEXT)
+
+
+def _stored(store):
+    return store.json(DECISION_KEY, ARTIFACTS)
 
 
 def test_a_better_model_is_promoted_with_the_numbers(store):
     decision = _judge(store)
-    reason = "roc_auc 0.8000 beats the champion's 0.7000 by 0.1000 (at least 0.002 needed) on 20 fresh rows"
-    assert decision | {"metadata": None} == {
-        "schema": 1,
-        "model": "toy",
-        "run_id": "r1234567890",
-        "version_label": "r1234567",
-        "decision": "promote",
-        "reason": reason,
-        "approval": "Approved",
-        "metric": "roc_auc",
-        "challenger": 0.8,
-        "champion": 0.7,
-        "rows": EVALUATION["rows"] | {"dropped": 3},
-        "files": 2,
-        "data_version": EVENT["data_version"],
-        "data_version_uri": EVENT["data_version_uri"],
-        "contract_version": EVENT["contract_version"],
-        "window": EVALUATION["window"],
-        "metadata": None,
+    assert (decision["decision"], decision["approval"]) == ("promote", "Approved")
+    assert decision["reason"].startswith("roc_auc 0.7562 beats the champion's 0.7276 by 0.0286")
+    assert decision["gain"] == pytest.approx(0.0286)
+    assert 0 < decision["gain_low"] < decision["gain"]
+    stored = _stored(store)
+    assert {check["name"] for check in stored["checks"]} >= {"minimum", "gain", "latency"}
+    assert stored["gate"]["minimum_gain"] == 0.002
+    assert stored["schema"] == 2
+
+
+def test_the_stored_decision_names_every_byte_it_is_about(store):
+    decision = _judge(store)
+    stored = _stored(store)
+    artifact = store.get(f"{FOLDER}/model.tar.gz", ARTIFACTS)
+    head = store.s3.head_object(Bucket=ARTIFACTS, Key=f"{FOLDER}/model.tar.gz")
+    champion = store.s3.head_object(Bucket=ARTIFACTS, Key=CHAMPION_URL.partition(f"{ARTIFACTS}/")[2])
+    files = model_files()
+    expected = {
         "model_data_url": MODEL_URL,
-        "evaluation_uri": f"s3://{ARTIFACTS}/{OUTPUT_KEY}",
-        "decision_uri": f"s3://{ARTIFACTS}/decisions/toy/r1234567890.json",
+        "artifact_sha256": sha256(artifact),
+        "artifact_bytes": len(artifact),
+        "artifact_version_id": head["VersionId"],
+        "passport_sha256": sha256(files["passport.json"]),
+        "model_digest": json.loads(files["passport.json"])["model_digest"],
+        "manifest_uri": MANIFEST_URI,
+        "manifest_sha256": sha256(store.get("manifests/toy/r1.json")),
+        "champion_url": CHAMPION_URL,
+        "champion_version_id": champion["VersionId"],
+        "champion_run_id": "r0",
+        "image": IMAGE,
+        "decision_uri": f"s3://{ARTIFACTS}/{DECISION_KEY}",
+        "report_uri": f"s3://{ARTIFACTS}/decisions/toy/{RUN}.html",
+        "evaluation_uri": f"s3://{ARTIFACTS}/{FOLDER}/output.tar.gz",
     }
-    stored = store.json("decisions/toy/r1234567890.json", ARTIFACTS)
-    assert stored["reason"] == reason
-    assert stored["gate"] == {"metric": "roc_auc", "minimum": 0.6, "minimum_gain": 0.002}
+    assert stored | expected == stored
+    left_out = {"checks", "gate", "versions"}
+    assert {name: decision[name] for name in stored if name not in left_out} == {
+        name: value for name, value in stored.items() if name not in left_out
+    }
 
 
-def test_where_a_person_approves_the_promotion_waits(store, monkeypatch):
+def test_what_is_registered_verifies_against_what_lies_in_the_buckets(store):
+    metadata = _judge(store)["metadata"]
+    assert metadata["decision_sha256"] == hashlib.sha256(store.get(DECISION_KEY, ARTIFACTS)).hexdigest()
+    passport.verify(
+        store.s3,
+        metadata,
+        model_data_url=MODEL_URL,
+        artifacts_bucket=ARTIFACTS,
+        data_bucket=DATA,
+        owner="123456789012",
+    )
+
+
+def test_a_run_that_is_judged_again_gets_the_same_answer_to_the_byte(store, clock):
+    first = _judge(store)
+    body = store.get(DECISION_KEY, ARTIFACTS)
+    clock.at += 3600
+    # What was learned in between changes nothing: another gate, another decision on the same rows.
+    store.put("specs/toy.json", store.get("specs/toy.json", ARTIFACTS).replace(b"0.002", b"0.5"), ARTIFACTS)
+    again = judge.handler(EVENT, CONTEXT)
+    assert again == first
+    assert store.get(DECISION_KEY, ARTIFACTS) == body
+    versions = store.s3.list_object_versions(Bucket=ARTIFACTS, Prefix="decisions/")
+    assert len(versions["Versions"]) == 2  # the decision and its report, each once
+
+
+def test_a_crash_after_any_step_is_repeated_to_the_same_end(store, monkeypatch):
+    whole = _judge(store)
+    for name in (DECISION_KEY, f"decisions/toy/{RUN}.html"):
+        store.s3.delete_object(Bucket=ARTIFACTS, Key=name)
+    again = judge.handler(EVENT, CONTEXT)
+    assert again["version"] == whole["version"]
+    assert again["holdout_uses"] == whole["holdout_uses"] == 1
+
+
+def test_a_run_judged_for_other_bytes_is_an_error_and_keeps_its_decision(store):
+    _judge(store)
+    body = store.get(DECISION_KEY, ARTIFACTS)
+    files = model_files()
+    store.put(f"{FOLDER}/model.tar.gz", tar_bytes(dict(reversed(files.items()))), ARTIFACTS)
+    with pytest.raises(OutputError, match="judged already, for an artifact with SHA-256"):
+        judge.handler(EVENT, CONTEXT)
+    assert store.get(DECISION_KEY, ARTIFACTS) == body
+
+
+def test_every_run_gets_the_next_number_by_what_changed(store):
+    def run(run_id, **changes):
+        event = deepcopy(EVENT) | {"run_id": run_id}
+        return _judge(store, model_files(run_id, **changes), event)["version"]
+
+    assert run("r1", code=b"one") == "1.1.0"  # the seed had other code
+    assert run("r2", code=b"one") == "1.1.1"
+    assert run("r3", code=b"two") == "1.2.0"
+    assert run("r2", code=b"one") == "1.1.1"  # asked again
+
+
+def test_a_decision_on_the_same_rows_is_counted_for_the_next_one(store):
+    first = _judge(store)
+    event = EVENT | {"run_id": "r2"}
+    second = _judge(store, model_files("r2"), event)
+    assert (first["holdout_uses"], second["holdout_uses"]) == (1, 2)
+
+
+def test_where_a_person_approves_the_promotion_waits_and_says_how_it_goes_on(store, monkeypatch):
     monkeypatch.setenv("APPROVAL", "manual")
-    assert _judge(store)["approval"] == "PendingManualApproval"
+    decision = _judge(store)
+    assert decision["approval"] == "PendingManualApproval"
+    assert decision["metadata"]["approver"] == "none"
+    notice = decision["notice"]
+    assert notice["subject"] == "test: toy 1.1.0 waits for approval"
+    assert "upkeep models approve 1.1.0 --model toy --stack test" in notice["message"]
+    assert f"s3://{ARTIFACTS}/decisions/toy/{RUN}.html" in notice["message"]
+    assert "0.7562" in notice["message"]
+    assert len(notice["message"]) < 4000
 
 
 @pytest.mark.parametrize("approval", ["gate", "manual"])
 def test_a_worse_model_is_rejected_wherever_it_is(store, monkeypatch, approval):
     monkeypatch.setenv("APPROVAL", approval)
-    decision = _judge(store, challenger={"roc_auc": 0.65})
+    decision = _judge(store, challenger=0.72)
     assert (decision["decision"], decision["approval"]) == ("refuse", "Rejected")
+    assert decision["metadata"]["approver"] == "none"
 
 
 def test_a_reason_fits_the_packages_description(store):
@@ -99,46 +176,34 @@ def test_a_reason_fits_the_packages_description(store):
     assert len(reason) == 1024
 
 
-def test_metadata_fits_a_model_package(store):
-    metadata = _judge(store, comparable=False, note="the champion (it's old) cannot be loaded: " + "x" * 500)[
-        "metadata"
-    ]
-    assert metadata["decision"] == "refuse"
-    assert metadata["files"] == "2"
-    assert metadata["reason"].startswith(
-        "refused: not compared with the champion: the champion it s old cannot"
-    )
-    for value in metadata.values():
-        assert 1 <= len(value) <= 256
-        assert judge._NOT_METADATA.search(value) is None
+def test_the_report_lies_beside_the_decision(store):
+    _judge(store)
+    answer = store.s3.get_object(Bucket=ARTIFACTS, Key=f"decisions/toy/{RUN}.html")
+    assert answer["ContentType"] == "text/html; charset=utf-8"
+    assert b"<html" in answer["Body"].read()
 
 
-def test_the_package_names_the_data_version_it_was_made_of(store):
+def test_the_container_is_told_which_model_it_is_to_load(store):
     decision = _judge(store)
-    expected = {
-        "data_version": EVENT["data_version"],
-        "data_version_uri": EVENT["data_version_uri"],
-        "contract_version": EVENT["contract_version"],
-        "window": "100 rows",
-        "window_from": "2024-01-01T00:00:00",
-        "window_to": "2024-01-05T03:00:00",
-        "rows": "100",
-        "dropped": "3",
-        "files": "2",
+    assert decision["environment"] == {
+        "UPKEEP_PASSPORT_SHA256": decision["passport_sha256"],
+        "UPKEEP_MODEL_VERSION": "1.1.0",
     }
-    assert decision["metadata"] | expected == decision["metadata"]
-    stored = store.json("decisions/toy/r1234567890.json", ARTIFACTS)
-    assert stored["data_version_uri"] == EVENT["data_version_uri"]
-    assert stored["rows"]["dropped"] == 3
 
 
 def test_scores_reach_the_metrics(store, capsys):
     _judge(store)
     (found,) = emitted(capsys.readouterr().out)
     assert found["dimensions"] == [["Stack", "Model"]]
-    assert (found["Stack"], found["ChallengerScore"], found["ChampionScore"]) == (PREFIX, [0.8], [0.7])
+    assert (found["Stack"], found["ChallengerScore"], found["ChampionScore"]) == (PREFIX, [0.7562], [0.7276])
     assert found["ChallengersPromoted"] == [1.0]
     assert "ChallengersRefused" not in found
+
+
+def test_a_champion_that_is_gone_is_no_reason_to_stop(store):
+    decision = _judge(store, event=EVENT | {"champion_url": f"s3://{ARTIFACTS}/training/toy/gone"})
+    assert decision["champion_version_id"] == ""
+    assert decision["metadata"]["champion_version_id"] == "none"
 
 
 def test_an_evaluation_of_another_run_is_an_error(store):
@@ -146,10 +211,44 @@ def test_an_evaluation_of_another_run_is_an_error(store):
         _judge(store, run_id="r9")
 
 
+def test_an_evaluation_of_another_model_than_the_artifact_is_an_error(store):
+    with pytest.raises(OutputError, match="its passport says model_digest"):
+        _judge(store, model_digest="0" * 64)
+
+
+def test_an_artifact_of_another_run_is_an_error(store):
+    files = model_files("r9")
+    with pytest.raises(OutputError, match="its passport says run_id 'r9', expected 'r1234567890'"):
+        _judge(store, files, run_id=RUN)
+
+
+def test_an_artifact_that_the_loader_would_refuse_is_not_registered(store):
+    files = model_files() | {"features.json": b"changed"}
+    with pytest.raises(ArtifactError, match=r"features\.json: found"):
+        _judge(store, files)
+    with pytest.raises(ArtifactError, match="not part of a model"):
+        _judge(store, model_files() | {"other.pkl": b"x"})
+    assert store.keys("decisions/", ARTIFACTS) == store.keys("versions/", ARTIFACTS) == []
+
+
+def test_a_manifest_that_is_gone_is_an_error(store):
+    finish(store)
+    store.s3.delete_object(Bucket=DATA, Key="manifests/toy/r1.json")
+    with pytest.raises(PassportError, match=r"r1\.json: no such object"):
+        judge.handler(EVENT, CONTEXT)
+
+
 def test_a_job_without_output_is_an_error(store):
     with pytest.raises(
         OutputError, match=r"output\.tar\.gz: no such object; the training job wrote no output"
     ):
+        judge.handler(EVENT, CONTEXT)
+
+
+def test_a_job_without_a_model_is_an_error(store):
+    finish(store)
+    store.s3.delete_object(Bucket=ARTIFACTS, Key=f"{FOLDER}/model.tar.gz")
+    with pytest.raises(OutputError, match=r"model\.tar\.gz: no such object; the training job left no model"):
         judge.handler(EVENT, CONTEXT)
 
 

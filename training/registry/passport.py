@@ -114,6 +114,8 @@ def _verify_decision(
             "changed after its registration"
         )
     decision = json.loads(body)
+    if not isinstance(decision, dict):
+        raise PassportError(f"decision {uri}: found a {type(decision).__name__}, which is no decision")
     told = {name: str(decision.get(name)) for name in _REPEATED}
     for name, value in told.items():
         if value != metadata[name]:
