@@ -148,12 +148,12 @@ def card(details: Details) -> str:
     Raises:
         UpkeepError: What it is made from is not there.
     """
-    from training.registry.card import render
-
     package = details.version.package
     if package is None or details.decision is None or details.spec is None:
         said = "; ".join(details.missing) or "the seed was registered by nobody"
         raise UpkeepError(f"There is no model card of version {details.version.label}: {said}.")
+    from training.registry.card import render
+
     return str(render(package.metadata, details.decision, details.evaluation, details.spec))
 
 

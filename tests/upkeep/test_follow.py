@@ -165,6 +165,37 @@ def test_a_version_rejected_on_release_is_1():
     assert (result.outcome, result.reason) == ("failed", "Version 3 was rejected on release: no answer")
 
 
+@pytest.mark.parametrize(
+    ("release", "outcome", "code", "said"),
+    [
+        ("refused", "refused by the check", 3, "Version 1.2.0 got no traffic: p99 is 900 ms"),
+        ("rolled_back", "rolled back", 7, "Version 1.2.0 was taken back: p99 is 900 ms"),
+        ("failed", "failed", 1, "Version 1.2.0 was rejected on release: p99 is 900 ms"),
+    ],
+)
+def test_what_a_release_notes_in_the_registry_is_how_it_ended(release, outcome, code, said):
+    noted = {"version": "1.2.0", "release_reason": "p99 is 900 ms"}
+    version = replace(PACKAGE, approval="Rejected", release=release, metadata=noted)
+    result = told(
+        Script(version=version, rollout=replace(RELEASE, status="FAILED", cause="see the registry"))
+    )
+    assert (result.outcome, result.exit_code, result.reason) == (outcome, code, said)
+
+
+def test_what_became_of_a_version_is_read_after_its_release_has_ended():
+    ended = {"rollout": replace(RELEASE, status="FAILED")}
+    noted = replace(PACKAGE, release="rolled_back", note="alarm rang")
+
+    class Late(Script):
+        def package(self, run):
+            return noted if self.rollout.ended else PACKAGE
+
+    script = Late(rollout=replace(RELEASE, status="RUNNING"), later=[{}, ended])
+    assert (told(script).outcome, told(script).reason) == (
+        "rolled back", "Version 3 was taken back: alarm rang",
+    )  # fmt: skip
+
+
 def test_a_version_that_waits_for_a_person_is_5():
     result = told(Script(version=replace(PACKAGE, approval="PendingManualApproval"), rollout=None))
     assert (result.outcome, result.exit_code) == ("waiting for approval", 5)

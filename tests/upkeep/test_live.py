@@ -115,3 +115,26 @@ def test_what_was_waited_for_is_gone_at_the_end():
     with live.FollowView(out, now=lambda: NOW) as view:
         view.show(RUNNING)
     assert "state Train" not in out.file.getvalue()
+
+
+def test_phases_of_a_release_are_shown_however_short_and_say_what_they_are_about():
+    phase = Step(name="Check", kind="Phase", status="done", started=START, spent_seconds=0.1)
+    baking = Step(
+        name="Move the traffic",
+        kind="Phase",
+        status="running",
+        started=START,
+        entered=START,
+        message="baking",
+    )
+    progress = replace(DONE, release=replace(RELEASE, status="RUNNING"), release_steps=(phase, baking))
+    assert shown(progress)[-2:] == [
+        ("Check", "done", "", 0.1),
+        ("Move the traffic", "running", "baking", 10.0),
+    ]
+    assert progress.where() == "the release: move the traffic: baking"
+
+
+def test_the_heading_of_a_release_names_the_semantic_version():
+    progress = replace(DONE, package=replace(PACKAGE, metadata={"version": "1.2.0"}))
+    assert ("Release of version 1.2.0", "", "", None) in shown(progress)

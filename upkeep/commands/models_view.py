@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 from rich.console import Console
@@ -33,15 +34,20 @@ _DIGESTS = (
 def show_list(found: Sequence[Registry], out: Console) -> None:
     """Print the versions of all models, with what serves marked."""
     versions = [one for registry in found for one in registry.versions]
-    columns = [_PLAIN, "version", "number", "run", "state", "metric", "score", "gain", "rows", "when"]
-    named = len(found) > 1
-    cells = [_row(one, named=named) for one in versions]
-    render.show_table(
-        out,
-        [columns[0], *(["model"] if named else []), *columns[1:]],
-        cells,
-        right=["number", "score", "gain", "rows"],
-    )
+    short = render.is_terminal(out)
+    cells = [_cells(one, datetime.now(UTC), short=short) for one in versions]
+    metrics = {one.metric for one in versions} - {""}
+    columns = [name for name in cells[0] if name != "model" or len(found) > 1]
+    if short and len(metrics) == 1:
+        # The name of the one metric is enough, above its values.
+        columns.remove("metric")
+        titles = [metrics.pop() if name == "score" else name for name in columns]
+    else:
+        titles = columns
+    right = [
+        title for title, name in zip(titles, columns, strict=True) if name in ("no", "score", "gain", "rows")
+    ]
+    render.show_table(out, titles, [[line[name] for name in columns] for line in cells], right=right)
     for registry in found:
         for line in _below(registry):
             out.print(line)
@@ -126,23 +132,25 @@ def show_difference(found: ModelDiff, out: Console) -> None:
         out.print(Text(f"Not compared: {said}", style=render.WARN))
 
 
-def _row(one: Version, *, named: bool) -> list[object]:
-    gain = None if one.gain is None else f"{one.gain:+.4f}"
-    share = f" {one.share:.0%}" if 0 < one.share < 1 else ""
-    label = f"{one.label} (seed)" if one.is_seed else one.label
-    return [
-        _SERVES if one.share else _PLAIN,
-        *([one.model] if named else []),
-        label,
-        str(one.number),
-        one.run_id[:8] if not one.is_seed else "seed",
-        f"{one.state}{share}",
-        one.metric,
-        one.score,
-        gain,
-        one.rows,
-        one.since,
-    ]
+def _cells(one: Version, now: datetime, *, short: bool) -> dict[str, object]:
+    """The cells of a version; `short` is for a screen, which is narrow."""
+    when: object = one.since
+    if short and one.since is not None:
+        at = one.since.astimezone(UTC)
+        when = f"{at:%H:%M:%S}" if at.date() == now.date() else f"{at:%Y-%m-%d}"
+    return {
+        _PLAIN: _SERVES if one.share else _PLAIN,
+        "model": one.model,
+        "version": one.label,
+        "no": str(one.number),
+        "run": "seed" if one.is_seed else one.run_id[:8],
+        "state": f"{one.state} {one.share:.0%}" if 0 < one.share < 1 else one.state,
+        "metric": one.metric,
+        "score": one.score,
+        "gain": None if one.gain is None else f"{one.gain:+.4f}",
+        "rows": one.rows,
+        "when": when,
+    }
 
 
 def _below(registry: Registry) -> list[Text]:

@@ -62,9 +62,9 @@ def push(
 
     All files of one call, and all in a folder, are one delivery and lead to one retraining.
 
-    Exit codes with --wait: 0 released (or nothing new), 1 failed or timed out, 3 refused by the gate, 4 a
-    file was quarantined, 5 waiting for a person's approval, 6 the retraining is held back by a limit. Files
-    refused by the check here: 4.
+    Exit codes with --wait: 0 released (or nothing new), 1 failed or timed out, 3 refused by the gate or by
+    the check before the release, 4 a file was quarantined, 5 waiting for a person's approval, 6 the
+    retraining is held back by a limit, 7 released and taken back. Files refused by the check here: 4.
     """
     there = context.load(stack, port)
     target = there.model(model)
@@ -167,7 +167,7 @@ def show_result(result: Result, out: Console) -> None:
     outcome.stylize("bold")
     line = Text().append_text(outcome)
     if progress.package is not None and result.outcome == follow.RELEASED:
-        line.append(f": version {progress.package.version} answers", style="bold")
+        line.append(f": {progress.package.words} answers", style="bold")
     line.append(f" after {render.seconds(progress.seconds)}. {sentence(result.reason)}")
     out.print(line)
     if result.outcome != follow.QUARANTINED:

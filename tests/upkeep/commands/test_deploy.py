@@ -3,13 +3,16 @@
 import json
 import os
 from pathlib import Path
+from types import SimpleNamespace
 
 import pulumi
 import pytest
 
 from tests.sandbox.deployer.cloud import Cloud, Thing, stack
-from upkeep import cli, context
+from tests.upkeep.fakes import raising
+from upkeep import cli, context, pulumi_cli, teardown
 from upkeep.commands import deploy
+from upkeep.errors import UpkeepError
 
 
 class Desk:
@@ -35,6 +38,34 @@ class Desk:
     def run(self, *argv):
         code = cli.run(list(argv))
         return code, *self._capsys.readouterr()
+
+
+class Endpoints(Desk):
+    """A stack whose program exports a model that really serves something."""
+
+    def __init__(self, monkeypatch, capsys, path: Path, shelf) -> None:
+        super().__init__(monkeypatch, capsys, path)
+        self.shelf = shelf
+        self.session = SimpleNamespace(client=lambda name, **_: shelf.stand.context.client(name))
+        monkeypatch.setattr(teardown, "sweep", lambda *_: None)
+        monkeypatch.setattr(teardown, "sweep_after", lambda *_: None)
+        monkeypatch.setattr(teardown, "declared_models", lambda *_: {"flights"})
+
+    def body(self) -> None:
+        super().body()
+        pulumi.export("region", "us-east-1")
+        for name, value in self.shelf.stand.outputs.items():
+            pulumi.export(name, value)
+
+    def _open(self, name, port):
+        return deploy._Target(name, self.session, stack(self.path, self.cloud, self.body))
+
+
+@pytest.fixture
+def endpoints(monkeypatch, capsys, tmp_path, shelf) -> Endpoints:
+    shelf.add(1, "1.1.0")
+    shelf.serve(1, 0)
+    return Endpoints(monkeypatch, capsys, tmp_path / "dev.json", shelf)
 
 
 @pytest.fixture
@@ -174,3 +205,54 @@ def test_other_stacks_are_pulumis_and_its_exit_code_is_ours(monkeypatch, tmp_pat
 )
 def test_only_stacks_named_sandbox_live_in_it(name: str, inside: bool) -> None:
     assert deploy.is_sandbox(name) is inside
+
+
+def test_up_reads_back_what_every_endpoint_really_serves(endpoints) -> None:
+    code, out, _ = endpoints.run("up", "--yes")
+    assert code == 0
+    assert "Read back: flights serves upkeep-dev-flights-v1, as released." in out
+
+
+def test_a_silent_rollback_is_an_error_with_its_reason_and_nothing_is_deleted(endpoints) -> None:
+    endpoints.run("up", "--yes")
+    before = dict(endpoints.cloud.things)
+    endpoints.shelf.config = endpoints.shelf.config_of(0)
+    endpoints.shelf.endpoint = {"FailureReason": "The new variant failed its ping."}
+    code, out, _ = endpoints.run("up", "--yes")
+    assert code == 1
+    assert "serves upkeep-dev-flights-v0-seed, not upkeep-dev-flights-v1" in out
+    assert "The new variant failed its ping" in out
+    assert "Nothing was deleted; what served serves on." in out
+    assert endpoints.cloud.things == before
+    code, out, _ = endpoints.run("preview")
+    assert (code, "No changes" in out) == (0, True)
+
+
+def test_json_tells_what_was_read_back(endpoints) -> None:
+    endpoints.shelf.config = endpoints.shelf.config_of(0)
+    code, out, _ = endpoints.run("up", "--yes", "--json")
+    (found,) = json.loads(out)["serving"]
+    assert (code, found["ok"], found["expected"]) == (1, False, "upkeep-dev-flights-v1")
+
+
+def test_an_update_that_the_releases_know_was_taken_back_is_no_error(endpoints) -> None:
+    endpoints.shelf.serve(1, 0, last_outcome="rolled_back")
+    endpoints.shelf.endpoint = {"FailureReason": "alarm rang"}
+    code, out, _ = endpoints.run("up", "--yes")
+    assert code == 0
+    assert "flights: the last update was taken back: alarm rang." in out
+
+
+@pytest.mark.parametrize(("serves", "code"), [(1, 0), (0, 1)])
+def test_after_the_real_pulumi_the_endpoints_are_read_back_too(endpoints, monkeypatch, serves, code) -> None:
+    there = context.Context("dev", endpoints.session, endpoints.shelf.stand.context.outputs)
+    monkeypatch.setattr(context, "load", lambda *_: there)
+    monkeypatch.setattr(pulumi_cli, "run", lambda *_: 0)
+    endpoints.shelf.config = endpoints.shelf.config_of(serves)
+    assert endpoints.run("up", "--stack", "dev", "--yes")[0] == code
+
+
+def test_a_deployment_that_failed_is_not_read_back(endpoints, monkeypatch) -> None:
+    monkeypatch.setattr(context, "load", lambda *_: raising(UpkeepError("not deployed"))())
+    monkeypatch.setattr(pulumi_cli, "run", lambda *_: 255)
+    assert endpoints.run("up", "--stack", "dev", "--yes")[0] == 255

@@ -123,3 +123,30 @@ def test_all_that_waits_is_data_too(operate, stand):
     found = operate("status", "--json").data
     assert found["queue"]["dead_letters"] == {"intake": 0, "dispatch": 1}
     assert found["models"][0]["held"] == {"rule": "attempts", "reason": "3 failed", "until": None}
+
+
+def test_an_endpoint_that_does_not_serve_what_was_released_says_so(shelf, operate):
+    shelf.add(1, "1.1.0")
+    shelf.serve(1, 0)
+    shelf.config, shelf.endpoint = shelf.config_of(0), {"FailureReason": "The new variant failed its ping."}
+    said = operate("status")
+    wanted = "serves upkeep-dev-flights-v0-seed, not upkeep-dev-flights-v1, which was released last: "
+    assert f"{wanted}The new variant failed its ping" in said.out
+    assert operate("status", "--json").data["models"][0]["truth"]["ok"] is False
+
+
+def test_a_rollout_that_is_under_way_says_how_far_it_is(shelf, operate):
+    shelf.add(1, "1.1.0")
+    shelf.stand.account.states.answers["describe_execution"] = answering(described(status="RUNNING"))
+    shelf.serve(0, owner="arn:x", operation="release", version="1.1.0", phase="updating", experiment="x1")
+    said = operate("status").out
+    assert "flights: release of 1.1.0 is under way (updating)." in said
+    assert "flights: experiment x1 is on: `upkeep experiment status`." in said
+
+
+def test_the_semantic_version_of_what_serves_is_shown(shelf, operate):
+    shelf.add(1, "1.1.0")
+    shelf.serve(1, 0)
+    assert "1.1.0 (number 1, run 1abc0000)" in operate("status").out
+    shelf.serve(0)
+    assert "1.0.0 (seed)" in operate("status").out
