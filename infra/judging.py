@@ -1,22 +1,25 @@
-"""The two functions that state machines ask: the judge of a challenger, and the witness of a release."""
+"""The function that the retrain machine asks: the judge of a challenger."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from infra.functions import LambdaFunction, LambdaFunctionArgs
-from infra.naming import VARIANT, Names
-from infra.permissions import Permission
+from infra.ledger import Ledger
+from infra.naming import Names
 from infra.storage import Storage
 
 JUDGE_HANDLER = "training.judge.handler"
-VERIFY_HANDLER = "inference.release.handler"
 
 
 def judge_function(
-    names: Names, storage: Storage, archive: Path, approval: str, log_retention_days: int
+    names: Names, storage: Storage, ledger: Ledger, archive: Path, approval: str, log_retention_days: int
 ) -> LambdaFunction:
-    """Reads a training job's evaluation and decides by the spec's gate."""
+    """Reads what a training job found out and left, decides by the spec's gate, and seals what it decided on.
+
+    Nobody but the state machine registers a package: the function may look at the bytes and write down what
+    it found, and touches neither the registry nor an endpoint.
+    """
     return LambdaFunction(
         "judge",
         LambdaFunctionArgs(
@@ -26,59 +29,35 @@ def judge_function(
             description="Decides whether a challenger may replace what serves, and says why",
             archive=archive,
             permissions=[
-                storage.read("ReadEvaluation", "artifacts", "training/*", "specs/*"),
-                storage.browse("ListEvaluation", "artifacts", "training/", "specs/", tell_missing=True),
-                storage.write("WriteDecision", "artifacts", "decisions/*"),
+                # Also the decision and the number that an earlier call for the same run has written.
+                storage.read(
+                    "ReadEvidence", "artifacts", "training/*", "specs/*", "decisions/*", "versions/*"
+                ),
+                storage.browse(
+                    "ListEvidence",
+                    "artifacts",
+                    *("training/", "specs/", "decisions/", "versions/"),
+                    tell_missing=True,
+                ),
+                storage.write("WriteDecision", "artifacts", "decisions/*", "versions/*"),
+                storage.read("ReadManifest", "data", "manifests/*"),
+                storage.browse("ListManifest", "data", "manifests/", tell_missing=True),
                 storage.encrypt(),
+                ledger.keep("NoteHoldout"),
             ],
             environment={
                 "PREFIX": names.prefix,
+                "STACK": names.stack,
                 "ARTIFACTS_BUCKET": storage.artifacts,
+                "DATA_BUCKET": storage.data,
+                "LEDGER_TABLE": ledger.table,
                 "APPROVAL": approval,
             },
-            timeout_seconds=120,
-            memory_mb=512,
-            log_retention_days=log_retention_days,
-        ),
-    )
-
-
-def verify_function(names: Names, storage: Storage, archive: Path, log_retention_days: int) -> LambdaFunction:
-    """Reads back what an endpoint serves and sends it a real request."""
-    own = names.prefix
-    return LambdaFunction(
-        "release",
-        LambdaFunctionArgs(
-            names=names,
-            role="release",
-            handler=VERIFY_HANDLER,
-            description=f"Proves that an endpoint's variant {VARIANT} serves what was released",
-            archive=archive,
-            permissions=[
-                Permission(
-                    sid="ReadBack",
-                    actions=[
-                        "sagemaker:DescribeEndpoint",
-                        "sagemaker:DescribeEndpointConfig",
-                        "sagemaker:DescribeModel",
-                        "sagemaker:DescribeModelPackage",
-                        "sagemaker:InvokeEndpoint",
-                    ],
-                    resources=[
-                        names.sagemaker_arn(kind, f"{own}-*")
-                        for kind in ("endpoint", "endpoint-config", "model", "model-package")
-                    ],
-                ),
-                storage.read("ReadSample", "artifacts", "training/*"),
-                storage.browse("ListSample", "artifacts", "training/", tell_missing=True),
-                storage.decrypt(),
-            ],
-            environment={
-                "PREFIX": names.prefix,
-                "ARTIFACTS_BUCKET": storage.artifacts,
-            },
-            timeout_seconds=240,
-            memory_mb=512,
+            # The artifact is read, unpacked and hashed as it streams by: at a whole CPU, which is what this
+            # memory comes with, some 100 MB a second.
+            # https://docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html
+            timeout_seconds=600,
+            memory_mb=1769,
             log_retention_days=log_retention_days,
         ),
     )
