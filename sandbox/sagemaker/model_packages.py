@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from datetime import UTC, datetime
 from typing import Any
 
@@ -34,6 +35,10 @@ _EVENT_MEMBERS = (
     "SourceUri",
     "LastModifiedTime",
 )
+# Of CustomerMetadataMap, which is also what DescribeModelPackage can answer; a single call is held to it, and
+# to the pattern and the length of its keys and values, by the strict checks before it gets here.
+# https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_UpdateModelPackage.html
+_MOST_METADATA = 50
 _PLAIN_UPDATES = (
     "ModelPackageRegistrationType",
     "ApprovalDescription",
@@ -49,20 +54,31 @@ class ModelPackages:
 
     def __init__(self, context: Context) -> None:
         self._context = context
-        self._tokens: dict[str, str] = {}
+        self._tokens: dict[str, tuple[str, dict[str, Any]]] = {}
 
     def create(self, params: dict[str, Any]) -> dict[str, Any]:
         """CreateModelPackage: a version in a group, or a package of its own name.
 
         A version takes the tags of its group and may have none of its own (API_CreateModelPackage). Version
         numbers are never used twice.
+
+        A token that was used gives the package it made. With other parameters it is refused: the guide says
+        only that the token makes the call idempotent, other AWS services answer a mismatch with an error
+        (https://aws.amazon.com/builders-library/making-retries-safe-with-idempotent-APIs/), and the one that
+        this operation declares for it is ConflictException; the words are ours.
         """
         store = self._context.store
         token = params.get("ClientToken")
+        request = {key: value for key, value in params.items() if key != "ClientToken"}
         with store.lock:
-            if token and (known := store.find_arn(self._tokens.get(token, ""))) is not None:
-                return shapes.project("CreateModelPackage", {"ModelPackageArn": known.arn})
-            request = {key: value for key, value in params.items() if key != "ClientToken"}
+            if token and token in self._tokens:
+                arn, before = self._tokens[token]
+                if before != request:
+                    raise errors.conflict(
+                        f"The ClientToken {token} was used with other parameters, for {arn}."
+                    )
+                if store.find_arn(arn) is not None:
+                    return shapes.project("CreateModelPackage", {"ModelPackageArn": arn})
             record = self._versioned(request) if "ModelPackageGroupName" in params else self._named(request)
             record.fields |= {
                 "ModelPackageArn": record.arn,
@@ -72,7 +88,7 @@ class ModelPackages:
                 "CreatedBy": {},
             }
             if token:
-                self._tokens[token] = record.arn
+                self._tokens[token] = (record.arn, copy.deepcopy(request))
         self._publish(record, None)
         return shapes.project("CreateModelPackage", {"ModelPackageArn": record.arn})
 
@@ -155,6 +171,15 @@ class ModelPackages:
         return store.add(KIND, name, request, self._context.clock.now())
 
     def _apply(self, record: Record, params: dict[str, Any]) -> None:
+        metadata = dict(record.request.get("CustomerMetadataProperties") or {})
+        metadata.update(params.get("CustomerMetadataProperties") or {})
+        for key in params.get("CustomerMetadataPropertiesToRemove") or []:
+            metadata.pop(key, None)
+        if len(metadata) > _MOST_METADATA:
+            raise errors.validation(
+                f"{record.arn} would have {len(metadata)} CustomerMetadataProperties; at most "
+                f"{_MOST_METADATA} are allowed."
+            )
         if "ModelApprovalStatus" in params:
             if "ModelPackageVersion" not in record.fields:
                 raise errors.validation(
@@ -164,10 +189,6 @@ class ModelPackages:
         for member in _PLAIN_UPDATES:
             if member in params:
                 record.request[member] = params[member]
-        metadata = dict(record.request.get("CustomerMetadataProperties") or {})
-        metadata.update(params.get("CustomerMetadataProperties") or {})
-        for key in params.get("CustomerMetadataPropertiesToRemove") or []:
-            metadata.pop(key, None)
         record.request["CustomerMetadataProperties"] = metadata or None
         if added := params.get("AdditionalInferenceSpecificationsToAdd"):
             kept = record.request.get("AdditionalInferenceSpecifications") or []

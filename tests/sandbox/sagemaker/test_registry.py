@@ -278,3 +278,29 @@ def test_a_refused_update_changes_nothing(service: Service) -> None:
     update = {"ModelPackageArn": arn, "ModelApprovalStatus": "Approved", "ApprovalDescription": "fine"}
     assert "is in no group" in service.error("UpdateModelPackage", **update).message
     assert "ApprovalDescription" not in service("DescribeModelPackage", ModelPackageName="alone")
+
+
+def test_a_token_that_was_used_with_other_parameters_is_refused(service: Service) -> None:
+    group(service)
+    arn = package(service, ClientToken="t" * 36)
+    refused = service.error("CreateModelPackage", ModelPackageGroupName=GROUP, ClientToken="t" * 36)
+    assert refused.code == "ConflictException"
+    assert f"was used with other parameters, for {arn}" in refused.message
+    assert len(service("ListModelPackages", ModelPackageGroupName=GROUP)["ModelPackageSummaryList"]) == 1
+
+
+def test_properties_that_add_up_to_too_many_are_refused_with_the_whole_update(service: Service) -> None:
+    group(service)
+    arn = package(service, CustomerMetadataProperties={f"k{i}": "v" for i in range(49)})
+    service("UpdateModelPackage", ModelPackageArn=arn, CustomerMetadataProperties={"k0": "w", "k49": "v"})
+    refused = service.error(
+        "UpdateModelPackage",
+        ModelPackageArn=arn,
+        ModelApprovalStatus="Approved",
+        CustomerMetadataProperties={"k50": "v"},
+    )
+    assert refused.code == "ValidationException"
+    assert "would have 51 CustomerMetadataProperties; at most 50" in refused.message
+    described = service("DescribeModelPackage", ModelPackageName=arn)
+    assert described["ModelApprovalStatus"] == "PendingManualApproval"
+    assert len(described["CustomerMetadataProperties"]) == 50
