@@ -109,9 +109,9 @@ def _be_server(options: argparse.Namespace, keeper: int, sagemaker: Callable[[An
 
 def _real_sagemaker(account: Any, wait_scale: float) -> Any:
     from sandbox.sagemaker.service import SageMaker
-    from sandbox.sagemaker.settings import Settings
+    from sandbox.sagemaker.settings import of_a_sandbox
 
-    return SageMaker(account, settings=Settings(time_scale=wait_scale, metadata_update_events=True))
+    return SageMaker(account, settings=of_a_sandbox(wait_scale))
 
 
 async def _run(options: argparse.Namespace, keeper: int, sagemaker: Callable[[Any, float], Any]) -> None:

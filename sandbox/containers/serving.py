@@ -55,10 +55,14 @@ class ServingContainer(Container):
 
     def ping(self, timeout_seconds: float = PING_TIMEOUT_SECONDS) -> bool:
         """Whether GET /ping answers 200 in time."""
+        return self.ping_status(timeout_seconds) == 200
+
+    def ping_status(self, timeout_seconds: float = PING_TIMEOUT_SECONDS) -> int:
+        """The status of the answer to GET /ping: 502 while nobody listens, 0 when it took too long."""
         try:
-            return self.request("GET", "/ping", b"", {}, timeout_seconds)[0] == 200
+            return self.request("GET", "/ping", b"", {}, timeout_seconds)[0]
         except TimeoutError:
-            return False
+            return 0
 
     def request(
         self, method: str, path: str, body: bytes, headers: Mapping[str, str], timeout_seconds: float

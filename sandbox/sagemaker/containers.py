@@ -51,8 +51,8 @@ class ServerContainer(Protocol):
         """Whether the process runs."""
         ...
 
-    def ping(self, timeout_seconds: float = 2.0) -> bool:
-        """Whether GET /ping answers 200 in time."""
+    def ping_status(self, timeout_seconds: float = 2.0) -> int:
+        """The status of the answer to GET /ping: 502 while nobody listens, 0 when it took too long."""
         ...
 
     def request(

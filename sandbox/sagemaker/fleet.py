@@ -17,13 +17,14 @@ from sandbox.sagemaker.containers import ServerContainer, ServingRequest
 from sandbox.sagemaker.context import Context
 from sandbox.sagemaker.errors import ApiError
 from sandbox.sagemaker.models import ServedContainer
+from sandbox.sagemaker.settings import STARTUP_SECONDS
 
 _T = TypeVar("_T")
 _log = logging.getLogger(__name__)
 
-_STARTUP_SECONDS = 480.0  # your-algorithms-inference-code: "during the 8 minutes after startup"
 _DRAIN_SECONDS = 65.0  # a request may take 60 s
 _HURRIED_SECONDS = 1.0
+_OK, _NOBODY_LISTENS = 200, 502  # the latter is the front's own word
 _GROUP = "/aws/sagemaker/Endpoints/"
 
 
@@ -59,7 +60,7 @@ class Fleet:
         self.served = served
         settings = context.settings
         self._startup_seconds = settings.startup_timeout_seconds or float(
-            variant.get("ContainerStartupHealthCheckTimeoutInSeconds") or _STARTUP_SECONDS
+            variant.get("ContainerStartupHealthCheckTimeoutInSeconds") or STARTUP_SECONDS
         )
         self._root = context.platform.root / f"e-{uuid.uuid4().hex[:8]}"
         self._stop = threading.Event()
@@ -257,10 +258,13 @@ class Fleet:
         settings, clock = self._context.settings, self._context.clock
         instance.container.start()
         deadline = clock.now() + self._startup_seconds
-        while not instance.container.ping(timeout_seconds=settings.ping_timeout_seconds):
+        bad = 0
+        while (status := instance.container.ping_status(settings.ping_timeout_seconds)) != _OK:
+            bad += status not in (0, _NOBODY_LISTENS)
+            hopeless = settings.bad_pings is not None and bad >= settings.bad_pings
             if self._stop.is_set() or cancel.is_set():
                 raise FleetError("The endpoint was deleted while it started.")
-            if not instance.container.alive() or clock.now() >= deadline:
+            if hopeless or not instance.container.alive() or clock.now() >= deadline:
                 self._context.logs.flush()
                 raise FleetError(
                     f"The primary container for production variant {self.variant_name} did not pass the "

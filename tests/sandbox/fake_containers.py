@@ -1,7 +1,7 @@
 """A sandbox with the real control plane of SageMaker around containers that exist only in memory.
 
 `python -m tests.sandbox.fake_containers`. A server answers with the model's file `name.txt` and misbehaves as
-the model's variable BEHAVIOUR says: `exits`, `never pings`, `hangs`.
+the model's variable BEHAVIOUR says: `exits`, `never pings`, `cannot load`, `hangs`.
 """
 
 from __future__ import annotations

@@ -157,6 +157,7 @@ class FakeServer:
         self.request_made = request
         self.on_line = on_line
         self.running = False
+        self.pings = 0
         self.seen: list[tuple[bytes, dict[str, str]]] = []
         self.behaviour = request.environment.get("BEHAVIOUR", "ok")
         self.reply: Callable[[bytes, dict[str, str]], tuple[int, dict[str, str], bytes]] | None = None
@@ -168,8 +169,11 @@ class FakeServer:
     def alive(self) -> bool:
         return self.running
 
-    def ping(self, timeout_seconds: float = 2.0) -> bool:
-        return self.running and self.behaviour != "never pings"
+    def ping_status(self, timeout_seconds: float = 2.0) -> int:
+        self.pings += 1
+        if not self.running:
+            return 502
+        return {"never pings": 0, "cannot load": 500}.get(self.behaviour, 200)
 
     def request(
         self, method: str, path: str, body: bytes, headers: dict[str, str], timeout_seconds: float

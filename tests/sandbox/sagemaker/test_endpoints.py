@@ -4,13 +4,16 @@ import concurrent.futures
 import threading
 import time
 from collections import Counter
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from sandbox.sagemaker.containers import OnLine, ServingRequest
+from sandbox.sagemaker.settings import of_a_sandbox
 from tests.sandbox.sagemaker.fakes import ROLE, FakeServer, tarball, within
-from tests.sandbox.sagemaker.harness import Service
+from tests.sandbox.sagemaker.harness import FAST, Service
 
 ARN = "arn:aws:sagemaker:us-east-1:000000000000:endpoint/shop"
 CANARY = {
@@ -108,6 +111,32 @@ def test_an_update_whose_server_does_not_come_up_leaves_the_old_model_serving(se
     assert described["EndpointConfigName"] == "one-config"
     assert "did not pass the ping health check" in described["FailureReason"]
     assert served(service, 3) == {"one"}
+
+
+def test_a_server_that_cannot_load_its_model_is_given_up_after_some_pings_where_the_settings_say_so(
+    tmp_path: Path,
+) -> None:
+    patient = Service(tmp_path / "r", replace(FAST, startup_timeout_seconds=60.0, bad_pings=3))
+    try:
+        patient.endpoint()
+        patient.model("bad", BEHAVIOUR="cannot load")
+        patient.config("c2", {"ModelName": "bad"})
+        patient("UpdateEndpoint", EndpointName="shop", EndpointConfigName="c2")
+        described = patient.endpoint_status("shop", "InService")
+        assert described["EndpointConfigName"] == "one-config"
+        assert "did not pass the ping health check" in described["FailureReason"]
+        assert patient.containers.servers[-1].pings == 3
+    finally:
+        patient.close()
+
+
+@pytest.mark.parametrize(("scale", "seconds"), [(1.0, 480.0), (0.1, 48.0), (0.01, 45.0)])
+def test_a_sandbox_gives_a_fleet_up_that_never_answers_in_less_than_a_minute(
+    scale: float, seconds: float
+) -> None:
+    settings = of_a_sandbox(scale)
+    assert settings.startup_timeout_seconds == seconds
+    assert settings.bad_pings is not None
 
 
 def test_the_next_update_clears_the_reason_of_the_failed_one(service: Service) -> None:
