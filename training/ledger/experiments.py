@@ -172,6 +172,13 @@ class Experiments(Core):
         gone = self._update_action(model, _CURRENT, {"id": _NONE}, "#id = :mine", {"mine": experiment_id})
         return not self._transact({"Update": ended}, {"Update": gone})
 
+    def note_experiment(
+        self, model: str, experiment_id: str, verdict: str, summary: Mapping[str, Any]
+    ) -> bool:
+        """Write what an experiment has shown; race: the later written counts. False when there is none."""
+        key, changes = f"{ExperimentRecord.prefix}{experiment_id}", {"verdict": verdict, "summary": summary}
+        return self._update(model, key, changes, "attribute_exists(#pk)") is not None
+
     def _rewrite_weights(self, record: ExperimentRecord, weights: list[dict[str, float]]) -> bool:
         changes, condition = {"weights": weights}, "#weights = :before"
         values = {"before": record.weights}

@@ -15,7 +15,7 @@ Forgets     forgets, record_forget, update_forget
 Holdouts    holdouts, holdout_uses, record_holdout
 Rollouts    rollout, claim_rollout, update_rollout, holds_rollout, stop_rollout
 Experiments experiment, experiments, current_experiment, begin_experiment, change_experiment,
-            set_experiment_weight, leave_experiment_weight, end_experiment
+            set_experiment_weight, leave_experiment_weight, note_experiment, end_experiment
 """
 
 from __future__ import annotations
