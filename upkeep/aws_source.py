@@ -13,7 +13,7 @@ from models.spec import ModelSpec
 from training import versions
 from training.ledger import records
 from training.ledger.records import RunRecord
-from upkeep import data, runs, serving
+from upkeep import data, releases, runs, serving
 from upkeep.data import Upload
 from upkeep.follow import Hold
 from upkeep.ledger import OperatorLedger
@@ -92,9 +92,9 @@ class AwsSource:
 
     def steps(self, run: Run) -> list[Step]:
         """See `follow.Source`."""
-        released = runs.execution_arn(self.model.release_state_machine_arn, "")
-        of = runs.phases_of if run.arn.startswith(released) else runs.steps_of
-        return of(self.context, run.arn)
+        if run.arn.startswith(runs.execution_arn(self.model.release_state_machine_arn, "")):
+            return releases.phases(self.context, self.model, run)
+        return runs.steps_of(self.context, run.arn)
 
     def package(self, run: Run) -> Package | None:
         """See `follow.Source`."""

@@ -10,9 +10,11 @@ from typing import Any
 
 from upkeep.run import Step, parse_steps, readable_cause
 
-BEGINNING, CHECK = "begin", "check"
+BEGINNING, CHECK, UPDATING = "begin", "check", "updating"
 PHASE = "Phase"
 _STEP = "Step"
+# How the release function says that it waits for SageMaker.
+_MOVING = "the endpoint is "
 _TITLES = {
     "begin": "Begin", "claimed": "Prepare", "check": "Check", "updating": "Move the traffic",
     "restoring": "Go back", "ending": "Note what became of it",
@@ -92,6 +94,7 @@ def _told(event: Mapping[str, Any]) -> Mapping[str, str]:
     words = str(result.get("words") or reason)
     if do == CHECK:
         return {"phase": CHECK}
-    if do == "wait":
-        return {"phase": phase, "words": words} if phase else {"phase": reason}
+    if do == "wait" and not phase:
+        moving = reason.startswith(_MOVING)
+        return {"phase": UPDATING, "words": words} if moving else {"phase": reason}
     return {"phase": phase, "words": words} if phase else {}

@@ -14,6 +14,7 @@ from upkeep.errors import FAILED, RELEASED
 from upkeep.live import Row, release_rows
 from upkeep.outcome import EXIT_CODES
 from upkeep.outputs import ModelOutputs
+from upkeep.phases import UPDATING, title
 from upkeep.render import iso
 from upkeep.runs import Clients, Run, Step
 from upkeep.serving import Package, Serving
@@ -108,15 +109,24 @@ def started_for(
             continue
         states = context.client("stepfunctions")
         described = states.describe_execution(executionArn=item["executionArn"])
-        if package_arn in str(described.get("input")):
+        if f'"{package_arn}"' in str(described.get("input")):
             return runs.parse_run(model.name, described)
     return None
+
+
+def phases(context: Clients, model: ModelOutputs, run: Run) -> list[Step]:
+    """The phases of a release, with how far the traffic is while it moves."""
+    found = runs.phases_of(context, run.arn)
+    if not found or run.ended or found[-1].status != "running" or found[-1].name != title(UPDATING):
+        return found
+    said = serving.movement(context, model)
+    return [*found[:-1], replace(found[-1], message=said or found[-1].message)]
 
 
 def watch(
     context: Clients,
     model: ModelOutputs,
-    title: str,
+    heading: str,
     find: Callable[[], Run | None],
     *,
     timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS,
@@ -130,7 +140,7 @@ def watch(
     Args:
         context: The stack.
         model: The model.
-        title: What it is, for the heading of the view.
+        heading: What it is, for the view.
         find: Looks for the execution until there is one.
         timeout_seconds: When to give up.
         poll_seconds: Time between two rounds of questions.
@@ -139,11 +149,11 @@ def watch(
         sleep: Waits.
     """
     began = clock()
-    known = Watched(title=title)
+    known = Watched(title=heading)
     while True:
         run = find() if known.run is None else runs.find_described(context, model, known.run.arn)
         run = run or known.run
-        steps = tuple(runs.phases_of(context, run.arn)) if run else ()
+        steps = tuple(phases(context, model, run)) if run else ()
         known = replace(known, run=run, steps=steps, seconds=clock() - began)
         show(known)
         if known.ended or known.seconds >= timeout_seconds:

@@ -143,7 +143,7 @@ def find_release(context: Clients, model: ModelOutputs, package_arn: str, since:
     listed = _executions(context, model.release_state_machine_arn, _PAGE)
     for item in reversed([item for item in listed if item["startDate"] >= since]):
         described = context.client("stepfunctions").describe_execution(executionArn=item["executionArn"])
-        if package_arn in str(described.get("input")):
+        if f'"{package_arn}"' in str(described.get("input")):
             return parse_run(model.name, described)
     return None
 

@@ -126,6 +126,7 @@ class Answer:
     content_type: str
     model: str = ""
     run: str = ""
+    variant: str = ""
 
     @property
     def ok(self) -> bool:
@@ -176,6 +177,33 @@ def read_serving(context: Clients, model: ModelOutputs, packages: list[Package] 
     )
 
 
+def movement(context: Clients, model: ModelOutputs) -> str:
+    """How far a running update of the endpoint is, in SageMaker's words; empty when none runs.
+
+    Source: https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_PendingDeploymentSummary.html
+    """
+    sagemaker = context.client("sagemaker")
+    try:
+        endpoint = sagemaker.describe_endpoint(EndpointName=model.endpoint)
+    except sagemaker.exceptions.ClientError as error:
+        if is_gone(error):
+            return ""
+        raise
+    if endpoint["EndpointStatus"] == "RollingBack":
+        return "SageMaker takes the update back"
+    pending = endpoint.get("PendingDeploymentSummary") or {}
+    for variant in pending.get("ProductionVariants") or []:
+        for status in reversed(variant.get("VariantStatus") or []):
+            return str(status.get("StatusMessage") or _STAGES.get(status["Status"], status["Status"]))
+    return "new servers start" if endpoint["EndpointStatus"] == "Updating" else ""
+
+
+_STAGES = {
+    "Creating": "new servers start", "Updating": "capacity changes", "Deleting": "old servers stop",
+    "ActivatingTraffic": "traffic moves", "Baking": "baking: the alarms are watched",
+}  # fmt: skip
+
+
 def run_of(model_data_url: str, prefix: str) -> str:
     """The run id inside an artefact's address: `.../training/<model>/<job>/output/model.tar.gz`."""
     parts = model_data_url.split("/")
@@ -215,17 +243,38 @@ def parse_package(described: Mapping[str, Any]) -> Package:
 
 
 def predict(
-    context: Clients, model: ModelOutputs, body: bytes, content_type: str, accept: str = JSON
+    context: Clients,
+    model: ModelOutputs,
+    body: bytes,
+    content_type: str,
+    accept: str = JSON,
+    *,
+    inference_id: str = "",
+    target_variant: str = "",
 ) -> Answer:
     """Ask the endpoint; a container's own 4xx or 5xx is an answer too.
+
+    Args:
+        context: The stack.
+        model: Whose endpoint.
+        body: The rows.
+        content_type: Of the body.
+        accept: Of the answer.
+        inference_id: Under which the request is captured, so that a label can be brought for it later.
+        target_variant: The variant that is to answer; by default the weights decide.
 
     Raises:
         UpkeepError: The endpoint does not exist or is not in service.
     """
     runtime = context.client("sagemaker-runtime")
+    wanted = {"InferenceId": inference_id, "TargetVariant": target_variant}
     try:
         answer = runtime.invoke_endpoint(
-            EndpointName=model.endpoint, Body=body, ContentType=content_type, Accept=accept
+            EndpointName=model.endpoint,
+            Body=body,
+            ContentType=content_type,
+            Accept=accept,
+            **{name: value for name, value in wanted.items() if value},
         )
     except runtime.exceptions.ModelError as error:
         said = error.response.get("OriginalMessage", "") or error.response["Error"].get("Message", "")
@@ -245,6 +294,7 @@ def predict(
         content_type=answer.get("ContentType", accept),
         model=attributes.get("model", ""),
         run=attributes.get("run", ""),
+        variant=answer.get("InvokedProductionVariant", ""),
     )
 
 

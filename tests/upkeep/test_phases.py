@@ -51,6 +51,11 @@ def test_without_phases_what_is_waited_for_is_shown():
     assert [p.name for p in parse_phases(events)] == ["Begin", "The check is running"]
 
 
+def test_waiting_for_the_endpoint_is_the_phase_in_which_traffic_moves():
+    said = [{"do": "wait", "reason": f"the endpoint is {status}"} for status in ("Updating", "RollingBack")]
+    assert shown(history(*said))[1:] == [("Move the traffic", "done", 2.0, "the endpoint is RollingBack")]
+
+
 def test_a_history_of_an_older_machine_shows_its_states():
     entered = {
         "type": "TaskStateEntered", "timestamp": START, "stateEnteredEventDetails": {"name": "CreateModel"},

@@ -12,7 +12,7 @@ from rich.text import Text
 from training.ledger.rollouts import RolloutRecord
 from upkeep import models, render
 from upkeep.model_details import Details
-from upkeep.model_diff import Change, ModelDiff
+from upkeep.model_diff import PARTS, Change, ModelDiff
 from upkeep.models import Registry, Version
 
 _SERVES, _PLAIN = "▸", " "
@@ -25,9 +25,7 @@ _DATA = (
 )  # fmt: skip
 _DIGESTS = (
     ("model", "model_digest"), ("artefact", "artifact_sha256"), ("passport", "passport_sha256"),
-    ("manifest", "manifest_sha256"), ("decision", "decision_sha256"), ("code", "code_digest"),
-    ("spec", "spec_digest"), ("training", "training_digest"), ("contract", "contract_digest"),
-    ("image", "image"),
+    ("manifest", "manifest_sha256"), ("decision", "decision_sha256"), ("image", "image"),
 )  # fmt: skip
 
 
@@ -69,6 +67,7 @@ def show_one(details: Details, report: str, out: Console) -> None:
         ("released", details.fact("released_at")),
         ("decision", details.fact("decision")),
         ("reason", (details.decision or {}).get("reason") or details.fact("reason")),
+        ("gain", _gain(details)),
         ("approval", package.approval if package else None),
         ("approver", details.fact("approver")),
         ("approved at", details.fact("approved_at")),
@@ -80,7 +79,8 @@ def show_one(details: Details, report: str, out: Console) -> None:
     _show_checks(details.checks(), out)
     _show_metrics(details, out)
     _section(out, "Data", [(name, _number(details.fact(key))) for name, key in _DATA])
-    _section(out, "Digests", [(name, details.fact(key)) for name, key in _DIGESTS])
+    digests = [(name, details.fact(key)) for name, key in _DIGESTS]
+    _section(out, "Digests", [*digests, *((part, details.digest(part)) for part in PARTS)])
     _section(
         out,
         "Where",
@@ -151,6 +151,20 @@ def _cells(one: Version, now: datetime, *, short: bool) -> dict[str, object]:
         "rows": one.rows,
         "when": when,
     }
+
+
+def _gain(details: Details) -> str:
+    """How much better it was, how sure that is, and how often the rows had been decided on."""
+    if details.version.gain is None:
+        return ""
+    found = f"{details.version.metric} {details.version.gain:+.4f}"
+    parts = (
+        ("at least", "gain_low"),
+        ("significance", "significance"),
+        ("use of the holdout", "holdout_uses"),
+    )
+    more = [f"{words} {details.fact(name)}" for words, name in parts if details.fact(name)]
+    return f"{found} ({', '.join(more)})" if more else found
 
 
 def _below(registry: Registry) -> list[Text]:
