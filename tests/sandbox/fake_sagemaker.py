@@ -52,7 +52,7 @@ class FakeSageMaker:
         job = self._jobs.get(params["TrainingJobName"])
         if job is None:
             raise validation("Requested resource not found.")
-        name = job["TrainingJobName"]
+        name = params["TrainingJobName"]
         ended = "wait" not in name and time.time() > job["CreationTime"] + JOB_SECONDS
         status = "Stopped" if job["Stopped"] else "InProgress"
         if ended:
@@ -62,6 +62,22 @@ class FakeSageMaker:
 
     def _StopTrainingJob(self, params: dict[str, Any]) -> dict[str, Any]:  # noqa: N802
         self._jobs[params["TrainingJobName"]]["Stopped"] = True
+        return {}
+
+    def _CreateProcessingJob(self, params: dict[str, Any]) -> dict[str, Any]:  # noqa: N802
+        name = params["ProcessingJobName"]
+        self._platform.role_credentials(params["RoleArn"], name)
+        self._jobs[name] = {**params, "CreationTime": time.time(), "Stopped": False}
+        return {"ProcessingJobArn": f"arn:aws:sagemaker:us-east-1:000000000000:processing-job/{name}"}
+
+    def _DescribeProcessingJob(self, params: dict[str, Any]) -> dict[str, Any]:  # noqa: N802
+        name = params["ProcessingJobName"]
+        job = self._DescribeTrainingJob({"TrainingJobName": name})
+        kept = {key: value for key, value in job.items() if not key.startswith("TrainingJob")}
+        return {"ProcessingJobName": name, "ProcessingJobStatus": job["TrainingJobStatus"], **kept}
+
+    def _StopProcessingJob(self, params: dict[str, Any]) -> dict[str, Any]:  # noqa: N802
+        self._jobs[params["ProcessingJobName"]]["Stopped"] = True
         return {}
 
     def _ListTags(self, params: dict[str, Any]) -> dict[str, Any]:  # noqa: N802

@@ -4,13 +4,19 @@ import asyncio
 import json
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 
+from inference.preflight import prepare
+from infra.naming import Names
+from infra.preflight import check_state, machine_permissions
 from sandbox.lifecycle import ACCOUNT, REGION
+from tests.inference.preflight.fakes import FakeS3
+from tests.inference.preflight.test_prepare import PLAN
 from tests.sandbox.conftest import PREFIX, Client, allow, make_role, policy, trust
 
 # Its sandbox is another one than the shared, so it runs beside the files that use that.
@@ -348,6 +354,71 @@ def test_a_task_out_of_time_stops_its_job(faked: Client) -> None:
     arn = machine(faked, name, task, JOB_RIGHTS, MANAGED_RULE, passing(trainer))
     assert run(faked, arn)["error"] == "States.Timeout"
     job_status(faked, name, "Stopped")
+
+
+def check(faked: Client, name: str, *more: dict[str, Any], **changes: Any) -> str:
+    """A machine that runs a check's processing job, with the rights that a release machine has."""
+    role = make_role(faked, "trainer", SAGEMAKER)
+    names = Names(stack="t", account_id=ACCOUNT, region=REGION)
+    state = check_state(names, then="After", on_error="After")
+    described = prepare.prepare(FakeS3(), replace(PLAN, job_name=name, role_arn=role, image=IMAGE))
+    machine_role = make_role(faked, f"{name}-machine", "states.amazonaws.com", *more)
+    states = {"Check": state | changes, "After": {"Type": "Pass", "End": True}}
+    definition = {
+        "StartAt": "Begin",
+        "States": {
+            "Begin": {
+                "Type": "Pass",
+                "Result": {"check": described},
+                "ResultPath": "$.result",
+                "Next": "Check",
+            }
+        }
+        | states,
+    }
+    arn: str = faked("stepfunctions").create_state_machine(
+        name=name, definition=json.dumps(definition), roleArn=machine_role
+    )["stateMachineArn"]
+    return arn
+
+
+def rights_to_check(faked: Client) -> list[dict[str, Any]]:
+    role = make_role(faked, "trainer", SAGEMAKER)
+    names = Names(stack="t", account_id=ACCOUNT, region=REGION)
+    return [p.statement() for p in machine_permissions(names, "toy", role)]
+
+
+def test_a_check_waits_for_its_job_with_the_rights_of_a_release(faked: Client) -> None:
+    arn = check(faked, "upkeep-t-toy-check-ok", *rights_to_check(faked))
+    result = run(faked, arn)
+    assert result["status"] == "SUCCEEDED", result.get("cause")
+    assert "error" not in json.loads(result["output"])
+    job = faked("sagemaker").describe_processing_job(ProcessingJobName="upkeep-t-toy-check-ok")
+    assert job["ProcessingJobStatus"] == "Completed"
+
+
+def test_a_check_whose_job_fails_is_caught_with_the_reason(faked: Client) -> None:
+    arn = check(faked, "upkeep-t-toy-check-fail", *rights_to_check(faked))
+    error = json.loads(run(faked, arn)["output"])["error"]
+    assert error["Error"] == "States.TaskFailed"
+    assert json.loads(error["Cause"])["FailureReason"] == "AlgorithmError: told to"
+
+
+def test_a_check_out_of_time_stops_its_job(faked: Client) -> None:
+    name = "upkeep-t-toy-check-wait"
+    arn = check(faked, name, *rights_to_check(faked), TimeoutSeconds=1)
+    assert json.loads(run(faked, arn)["output"])["error"]["Error"] == "States.Timeout"
+    describe = faked("sagemaker").describe_processing_job
+    deadline = time.monotonic() + 10
+    while describe(ProcessingJobName=name)["ProcessingJobStatus"] != "Stopped":
+        assert time.monotonic() < deadline, "the job runs on"
+        time.sleep(0.05)
+
+
+def test_a_machine_that_waits_for_checks_needs_their_own_managed_rule(faked: Client) -> None:
+    rights = [s for s in rights_to_check(faked) if s["Sid"] != "WaitForTheCheck"]
+    with pytest.raises(ClientError, match="is not authorized to create managed-rule"):
+        check(faked, "upkeep-t-toy-check-rule", *rights, MANAGED_RULE)
 
 
 def job_status(faked: Client, name: str, wanted: str) -> None:
