@@ -54,7 +54,7 @@ def render(figures: Figures) -> str:
     ]
     head = [
         tag("meta", charset="utf-8"),
-        tag("meta", **{"name_": "viewport", "content": "width=device-width, initial-scale=1"}),
+        tag("meta", name_="viewport", content="width=device-width, initial-scale=1"),
         tag("title", title),
         tag("style", Html(_STYLE)),
     ]
