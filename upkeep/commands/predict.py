@@ -30,6 +30,20 @@ def predict(
             "--json-row", "-j", help="One row as a JSON object; may be given again.", metavar="{...}"
         ),
     ] = None,
+    inference_id: Annotated[
+        str,
+        typer.Option(
+            "--inference-id",
+            help="Capture the request under this id, so that its label can follow.",
+            show_default=False,
+        ),
+    ] = "",
+    target_variant: Annotated[
+        str,
+        typer.Option(
+            "--target-variant", help="Variant that is to answer.", show_default="drawn by the weights"
+        ),
+    ] = "",
     model: Model = None,
     stack: Stack = None,
     port: Port = None,
@@ -39,10 +53,22 @@ def predict(
     there = context.load(stack, port)
     target = there.model(model)
     given = _given(there, target, file, json_row or [])
+    if inference_id and len(given) > _ROWS_PER_REQUEST:
+        raise UpkeepError(
+            f"--inference-id names one request, which has {_ROWS_PER_REQUEST:,} rows at most; found "
+            f"{len(given):,}."
+        )
     predictions: list[Any] = []
     answer: Answer | None = None
     for part in rows.chunks(given, _ROWS_PER_REQUEST):
-        answer = serving.predict(there, target, request_body(part), serving.JSON)
+        answer = serving.predict(
+            there,
+            target,
+            request_body(part),
+            serving.JSON,
+            inference_id=inference_id,
+            target_variant=target_variant,
+        )
         if not answer.ok:
             message = serving.error_text(answer)
             raise UpkeepError(f"The endpoint refused the request (HTTP {answer.status}): {message}")
@@ -54,6 +80,7 @@ def predict(
                 "model": target.name,
                 "version": version,
                 "run": answer.run if answer else "",
+                "variant": answer.variant if answer else "",
                 "predictions": predictions,
             }
         )

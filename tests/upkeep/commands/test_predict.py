@@ -16,6 +16,7 @@ def clients(invoke=None):
             "Body": io.BytesIO(b'{"predictions": [{"score": 0.25, "label": 0}]}'),
             "ContentType": "application/json",
             "CustomAttributes": "model=flights;run=0123456789",
+            "InvokedProductionVariant": "AllTraffic",
             "ResponseMetadata": {"HTTPStatusCode": 200},
         }
 
@@ -39,14 +40,32 @@ def test_a_row_gets_its_prediction_and_the_version_that_answered(run):
     ]
 
 
-def test_json_has_version_run_and_predictions(run):
+def test_json_has_version_run_variant_and_predictions(run):
     found = run(["predict", "-j", ROW, "--json"], **clients()).data
     assert found == {
         "model": "flights",
         "version": 3,
         "run": "0123456789",
+        "variant": "AllTraffic",
         "predictions": [{"score": 0.25, "label": 0}],
     }
+
+
+def test_a_request_can_be_named_and_sent_to_one_variant(run):
+    found = clients()
+    run(["predict", "-j", ROW, "--inference-id", "f1", "--target-variant", "Challenger"], **found)
+    run(["predict", "-j", ROW], **found)
+    named, plain = found["sagemaker_runtime"].asked("invoke_endpoint")
+    assert (named["InferenceId"], named["TargetVariant"]) == ("f1", "Challenger")
+    assert not {"InferenceId", "TargetVariant"} & set(plain)
+
+
+def test_an_id_names_one_request_only(run, tmp_path):
+    path = tmp_path / "rows.csv"
+    path.write_text("carrier,distance,night\n" + "UA,1400,false\n" * 1001)
+    said = run(["predict", "--file", str(path), "--inference-id", "f1"], **clients())
+    assert said.code == 1
+    assert "1,000 rows at most; found 1,001" in said.err
 
 
 def test_rows_of_a_training_file_are_sent_without_target_and_time(run, tmp_path):
