@@ -99,7 +99,7 @@ def _ask(
     crowd = measure.burst(server, singles[: measure.BURST] or wanted, deadline - time.monotonic())
     if crowd:
         outcome.burst_milliseconds = measure.percentile([r.milliseconds for r in crowd], measure.SHARE)
-    judge.check_answers(replies, crowd, asked, must)
+    judge.check_answers(replies, crowd, before, must)
 
 
 def _rival(settings: Settings, folders: Folders, outcome: Outcome, started: ExitStack) -> Rival | None:

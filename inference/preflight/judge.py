@@ -11,7 +11,6 @@ from inference.preflight import answers
 from inference.preflight.answers import AnswerError
 from inference.preflight.measure import Latency
 from inference.preflight.recorded import Recorded
-from inference.preflight.rows import Row
 from inference.preflight.server import Reply
 
 SAMPLE = "sample.json"
@@ -36,9 +35,15 @@ def failures(replies: Sequence[Reply], must: Sequence[bool]) -> list[Reply]:
 
 
 def check_answers(
-    replies: Sequence[Reply], burst: Sequence[Reply], rows: Sequence[Sequence[Row]], must: Sequence[bool]
+    replies: Sequence[Reply], burst: Sequence[Reply], before: Sequence[Reply] | None, must: Sequence[bool]
 ) -> None:
     """Every request is answered, readably, with a number for every row.
+
+    Args:
+        replies: To the requests one after the other.
+        burst: To several at the same moment.
+        before: What serves now answers to the same requests; None when that is not known.
+        must: Which requests have to be answered.
 
     Raises:
         RefusedError: Says how many are not, and what the first one was answered.
@@ -48,22 +53,30 @@ def check_answers(
         raise RefusedError(
             f"{len(bad)} of {asked} requests are not answered with 200 any more; the first: {bad[0].words}"
         )
-    for number, (reply, asked_rows) in enumerate(zip(replies, rows, strict=False), 1):
+    for number, reply in enumerate(replies):
         if reply.status != 200:
             continue
         try:
             found = answers.read(reply)
         except AnswerError as error:
-            raise RefusedError(f"request {number}: {error}") from error
-        if asked_rows and len(found) != len(asked_rows):
+            raise RefusedError(f"request {number + 1}: {error}") from error
+        expected = _count(before[number]) if before is not None else None
+        if expected is not None and len(found) != expected:
             raise RefusedError(
-                f"request {number}: {len(asked_rows)} rows were asked, {len(found)} predictions answered"
+                f"request {number + 1}: {len(found)} predictions are answered, {expected} by what serves now"
             )
     if lost := [reply for reply in burst if reply.status == 0 or reply.status >= 500]:
         raise RefusedError(
             f"{len(lost)} of {len(burst)} requests fail when several come at the same moment; the first: "
             f"{lost[0].words}"
         )
+
+
+def _count(reply: Reply) -> int | None:
+    try:
+        return len(answers.read(reply)) if reply.status == 200 else None
+    except AnswerError:
+        return None  # what serves now is not on trial
 
 
 def check_latency(found: Latency | None, limit_milliseconds: float) -> None:

@@ -56,9 +56,7 @@ def _json(data: Any, request: Recorded) -> list[Row]:
 
 def _csv(text: str, request: Recorded, features: Sequence[str]) -> list[Row]:
     lines = [line for line in csv.reader(io.StringIO(text, newline=""), strict=True) if line]
-    header = None
-    if lines and any(cell.strip() in features for cell in lines[0]):
-        header = lines.pop(0)
+    header = lines.pop(0) if lines and _has_header(request, lines[0], features) else None
     names = [name.strip() for name in header] if header else list(features)
     return [
         Row(
@@ -67,6 +65,14 @@ def _csv(text: str, request: Recorded, features: Sequence[str]) -> list[Row]:
         )
         for line in lines
     ]
+
+
+def _has_header(request: Recorded, first: Sequence[str], features: Sequence[str]) -> bool:
+    """As ``inference.codecs`` decides: the type's parameter, or else whether the first line names columns."""
+    said = request.content_type.replace(" ", "").replace('"', "").lower().partition(";header=")[2]
+    if said.startswith(("present", "absent")):
+        return said.startswith("present")
+    return any(cell.strip() in features for cell in first)
 
 
 def _written(lines: Sequence[Sequence[str]]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +13,7 @@ from inference.preflight.rows import Row
 from inference.preflight.server import Reply
 
 WORST = 20
+LONGEST = 80
 BINS = 20
 
 
@@ -99,9 +101,19 @@ def _histogram(values: Sequence[float]) -> dict[str, list[float] | list[int]]:
     return {"edges": [-reach + width * i for i in range(BINS + 1)], "counts": counts}
 
 
+def _shown(value: Any) -> Any:
+    """A value as it may stand in a report: nothing long, nothing nested, nothing that JSON does not know."""
+    if value is None or isinstance(value, (bool, int)):
+        return value
+    if isinstance(value, float) and math.isfinite(value):
+        return value
+    text = str(value)
+    return text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"
+
+
 def _plain(pair: Pair) -> dict[str, Any]:
     return {
-        "values": dict(pair.values),
+        "values": {name: _shown(value) for name, value in pair.values.items()},
         "before": {"score": pair.before.score, "label": pair.before.label},
         "after": {"score": pair.after.score, "label": pair.after.label},
         "difference": pair.difference,

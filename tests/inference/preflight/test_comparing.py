@@ -48,6 +48,12 @@ class TestTheRowsOfARequest:
         assert [row.values for row in found] == [{"kind": "a", "size": "1"}, {"kind": "b", "size": "2"}]
         assert found[1].single.body == b"kind, size\nb,2\n"
 
+    def test_of_csv_follow_what_the_type_says_about_a_header(self) -> None:
+        absent = Recorded(b"1,size\n2,kind\n", "text/csv; header=absent")
+        assert [row.values["kind"] for row in rows.split(absent, FEATURES)] == ["size", "kind"]
+        present = Recorded(b"a,b\n2,3\n", 'text/csv; charset=utf-8; header="present"')
+        assert [row.values for row in rows.split(present, FEATURES)] == [{"a": "2", "b": "3"}]
+
     @pytest.mark.parametrize("body", [b"", b"{", b"3", b'{"instances": 3}', b'{"instances": [1]}', b"\xff"])
     def test_of_anything_else_are_none(self, body: bytes) -> None:
         assert rows.split(Recorded(body), FEATURES) == []
@@ -122,6 +128,15 @@ class TestTheDifferences:
         assert sum(counts) == 3
         assert counts[0] == 1
 
+    def test_repeat_nothing_long_and_nothing_that_json_does_not_know(self) -> None:
+        body = json.dumps({"instances": [{"a": "x" * 500, "b": float("nan"), "c": {"d": [1]}, "e": True}]})
+        asked = [rows.split(Recorded(body.encode()), FEATURES)]
+        found = shadow.compare(shadow.pairs(asked, [predictions(0.1)], [predictions(0.2)]))
+        assert found is not None
+        values = found["worst"][0]["values"]
+        assert (len(values["a"]), values["b"], values["c"], values["e"]) == (80, "nan", "{'d': [1]}", True)
+        json.dumps(found, allow_nan=False)
+
     def test_of_equal_answers_are_none(self) -> None:
         found = shadow.compare(shadow.pairs([[]], [predictions(0.1)], [predictions(0.1)]))
         assert found is not None
@@ -147,27 +162,25 @@ class TestTheVerdict:
 
     def test_a_request_that_is_not_answered_any_more_is_named(self) -> None:
         with pytest.raises(RefusedError, match=r"^1 of 2 requests .* the first: 500: <html>oh</html>$"):
-            judge.check_answers([predictions(1.0), BROKEN], [], [[], []], [True, True])
+            judge.check_answers([predictions(1.0), BROKEN], [], None, [True, True])
 
     def test_a_number_that_is_none_is_refused(self) -> None:
         with pytest.raises(RefusedError, match="request 1: row 1 is answered with the score nan"):
-            judge.check_answers([predictions(float("nan"))], [], [[]], [True])
+            judge.check_answers([predictions(float("nan"))], [], None, [True])
 
     def test_a_missing_prediction_is_refused(self) -> None:
-        with pytest.raises(RefusedError, match="2 rows were asked, 1 predictions answered"):
-            judge.check_answers([predictions(1.0)], [], [rows.split(TWO, FEATURES)], [True])
+        with pytest.raises(RefusedError, match="1 predictions are answered, 2 by what serves now"):
+            judge.check_answers([predictions(1.0)], [], [predictions(1.0, 2.0)], [True])
 
     def test_failing_under_several_requests_at_the_same_moment_is_refused(self) -> None:
         with pytest.raises(RefusedError, match="1 of 2 requests fail when several come"):
-            judge.check_answers([predictions(1.0)], [predictions(1.0), BROKEN], [[]], [True])
+            judge.check_answers([predictions(1.0)], [predictions(1.0), BROKEN], None, [True])
 
     def test_good_answers_pass(self) -> None:
-        judge.check_answers(
-            [predictions(0.1, 0.2), REFUSAL],
-            [predictions(1.0)],
-            [rows.split(TWO, FEATURES), []],
-            [True, False],
-        )
+        before = [predictions(0.3, 0.1), REFUSAL, Reply(200, b"unreadable", "text/csv", 1.0)]
+        now = [predictions(0.1, 0.2), REFUSAL, predictions(0.5)]
+        judge.check_answers(now, [predictions(1.0)], before, [True, False, True])
+        judge.check_answers(now, [], None, [True, False, True])
 
     def test_a_slow_version_is_refused_with_both_times(self) -> None:
         with pytest.raises(RefusedError, match=r"up to 251\.0 ms, allowed are 250 ms"):

@@ -125,6 +125,7 @@ def test_two_checks_at_the_same_time_keep_to_themselves(real: RealService) -> No
     details = real.platform.events_of("SageMaker Processing Job State Change")
     statuses = [d["ProcessingJobStatus"] for d in details if d["ProcessingJobName"] == good.plan.job_name]
     assert statuses == ["InProgress", "Completed"]
+    real.sagemaker.flush()
     groups = {group for group, stream in real.platform.logs if stream.startswith(good.plan.job_name)}
     assert groups == {"/aws/sagemaker/ProcessingJobs"}
 
