@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -69,18 +69,13 @@ def watch_alarms(names: Names, spec: ModelSpec) -> Permission:
 
     https://docs.aws.amazon.com/sagemaker/latest/dg/deployment-guardrails-configuration.html
     """
+    base = names.model(spec.name).base
+    alarms = [*(rollout_alarm(base, kind) for kind in ROLLOUT_KINDS), *spec.serving.rollback_alarms]
     return Permission(
-        sid="WatchRollout", actions=["cloudwatch:DescribeAlarms"], resources=_alarms(names, [spec])
+        sid="WatchRollout",
+        actions=["cloudwatch:DescribeAlarms"],
+        resources=[names.arn("cloudwatch", f"alarm:{name}") for name in dict.fromkeys(alarms)],
     )
-
-
-def _alarms(names: Names, specs: Sequence[ModelSpec]) -> list[str]:
-    found = []
-    for spec in specs:
-        base = names.model(spec.name).base
-        found += [rollout_alarm(base, kind) for kind in ROLLOUT_KINDS]
-        found += spec.serving.rollback_alarms
-    return [names.arn("cloudwatch", f"alarm:{name}") for name in dict.fromkeys(found)]
 
 
 def _permissions(args: ReleaseFunctionArgs) -> list[Permission]:
@@ -129,8 +124,11 @@ def _permissions(args: ReleaseFunctionArgs) -> list[Permission]:
             resources=[args.role_arns[spec.name] for spec in specs],
             conditions={"StringEquals": {"iam:PassedToService": "sagemaker.amazonaws.com"}},
         ),
+        # Alarms by name are asked for on all of them: aws-samples/amazon-cloudwatch-auto-alarms issue 1.
         Permission(
-            sid="WatchRollout", actions=["cloudwatch:DescribeAlarms"], resources=_alarms(names, specs)
+            sid="WatchRollout",
+            actions=["cloudwatch:DescribeAlarms"],
+            resources=[names.arn("cloudwatch", "alarm:*")],
         ),
         Permission(
             sid="StopRollout",

@@ -130,6 +130,9 @@ def resource(call: Call, region: str, account: str) -> str | None:
         return f"arn:aws:logs:{here}:log-group:{group}:log-stream:{stream}"
     if call.service == "cloudwatch" and (dashboard := params.get("DashboardName")):
         return f"arn:aws:cloudwatch::{account}:dashboard/{dashboard}"
+    if call.service == "cloudwatch" and call.operation == "DescribeAlarms":
+        # AWS's refusal names all alarms: aws-samples/amazon-cloudwatch-auto-alarms issue 1.
+        return f"arn:aws:cloudwatch:{here}:alarm:*"
     if call.service == "scheduler" and (name := params.get("Name")) and "Schedule" in call.operation:
         return f"arn:aws:scheduler:{here}:schedule/{params.get('GroupName') or 'default'}/{name}"
     return None

@@ -154,13 +154,16 @@ def problem_of(tools: Tools, config: str) -> str:
 
 
 def ringing(tools: Tools) -> frozenset[str]:
-    """Rollback alarms in state ALARM."""
+    """Rollback alarms in state ALARM, as far as they are on one metric.
+
+    Composite alarms are shown only to who may see every alarm there is; SageMaker watches them all the same.
+    https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_DescribeAlarms.html
+    """
     names = list(dict.fromkeys((tools.plan.stop_alarm, *tools.plan.alarms)))
     answer = tools.cloudwatch.describe_alarms(
-        AlarmNames=names, AlarmTypes=["MetricAlarm", "CompositeAlarm"], StateValue="ALARM"
+        AlarmNames=names, AlarmTypes=["MetricAlarm"], StateValue="ALARM"
     )
-    found = [*answer.get("MetricAlarms", []), *answer.get("CompositeAlarms", [])]
-    return frozenset(alarm["AlarmName"] for alarm in found)
+    return frozenset(alarm["AlarmName"] for alarm in answer.get("MetricAlarms", []))
 
 
 def attempt_name(tools: Tools, record: RolloutRecord, run_id: str, attempt: int) -> str:

@@ -145,7 +145,7 @@ class Rollouts(Core):
         item = self._get(model, SORT_KEY)
         return RolloutRecord.from_item(item) if item else RolloutRecord(model=model)
 
-    def claim_rollout(self, model: str, owner: str, was: str, **changes: Any) -> RolloutRecord | None:
+    def claim_rollout(self, model: str, owner: str, was: str, /, **changes: Any) -> RolloutRecord | None:
         """Take the claim, and write down what is done under it.
 
         Race: of many callers one gets the record, the others None.
@@ -160,9 +160,9 @@ class Rollouts(Core):
         mine = "#owner = :was" if was else "attribute_not_exists(#owner) OR #owner = :was"
         return self._change(model, {**changes, "owner": owner}, mine, {"was": was})
 
-    def update_rollout(self, model: str, owner: str, **changes: Any) -> RolloutRecord | None:
+    def update_rollout(self, model: str, holder: str, /, **changes: Any) -> RolloutRecord | None:
         """Write what became of a rollout, as its owner; race: None when another has the claim."""
-        return self._change(model, changes, "#owner = :holder", {"holder": owner})
+        return self._change(model, changes, "#owner = :holder", {"holder": holder})
 
     def holds_rollout(self, model: str, owner: str) -> bool:
         """Whether a claim is held, asked of the table itself."""
