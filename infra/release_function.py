@@ -119,6 +119,11 @@ def _permissions(args: ReleaseFunctionArgs) -> list[Permission]:
             resources=[*of("endpoint", ""), *of("endpoint-config", "-*")],
         ),
         Permission(
+            sid="Weights",
+            actions=["sagemaker:UpdateEndpointWeightsAndCapacities"],
+            resources=of("endpoint", ""),
+        ),
+        Permission(
             sid="PassRole",
             actions=["iam:PassRole"],
             resources=[args.role_arns[spec.name] for spec in specs],
