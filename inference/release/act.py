@@ -50,8 +50,8 @@ def carry_out(tools: Tools, seen: Observation, action: Action) -> dict[str, Any]
         Exception: Of boto3, for what passes by itself.
     """
     match action:
-        case Claim(was=was, changes=changes):
-            tools.ledger.claim_rollout(tools.plan.model, tools.execution, was, **dict(changes))
+        case Claim(changes=changes):
+            tools.ledger.claim_rollout(tools.plan.model, tools.execution, seen.rollout, **dict(changes))
         case Note():
             write(tools, action)
         case RequestStop(owner=owner, reason=reason):

@@ -22,7 +22,10 @@ class Pin:
 
 @dataclass(frozen=True, kw_only=True)
 class Claim:
-    """Take the claim, whose it ``was``, and write down these fields of the record."""
+    """Take the claim, whose it ``was``, and write down these fields of the record.
+
+    It is taken only while the record is the one that this was decided on (its ``epoch``).
+    """
 
     was: str
     changes: tuple[tuple[str, Any], ...]

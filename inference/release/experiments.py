@@ -57,10 +57,8 @@ def carry_on(tools: Tools, world: Observation) -> str | None:
     Returns:
         What has to be waited for; None when something was done.
     """
-    record = world.rollout
-    if record.owner != tools.execution:
-        taken = trial.abandoned(record)
-        tools.ledger.claim_rollout(tools.plan.model, tools.execution, record.owner, **taken)
+    if world.rollout.owner != tools.execution:
+        act.carry_out(tools, world, trial.take_over(world.rollout))
         return None
     seen = see(tools, None)
     action = trial.drive(seen)
@@ -111,7 +109,8 @@ def see(tools: Tools, operation: Operation | None) -> Seen:
     """Everything that `trial.next_action` needs now; without an operation what the claim is about."""
     record = tools.ledger.rollout(tools.plan.model)
     mine = record.owner == tools.execution
-    wanted = operation.id if operation is not None else record.experiment
+    # Of what another execution has left behind, the experiment is the one that it was about.
+    wanted = operation.id if operation is not None and not (mine and record.adopted) else record.experiment
     experiment = tools.ledger.experiment(tools.plan.model, wanted) if wanted else None
     described = describe(tools.sagemaker.describe_endpoint, EndpointName=tools.plan.base) or {}
     return Seen(
@@ -167,6 +166,7 @@ def _world(
         packages=tuple(observe.package_of(found) for found in described.values()),
         to_config=to_config,
         prepared=preparing and observe.config_exists(tools, record.to_config),
+        owner_gone=bool(record.owner) and not mine and observe.is_gone(tools, record),
         way_back=observe.problem_of(tools, endpoint.config)
         if preparing and endpoint.status not in MOVING
         else "",
@@ -197,7 +197,7 @@ def _record(tools: Tools, seen: Seen, action: Record) -> None:
         return
     ledger, model, changes = tools.ledger, tools.plan.model, dict(action.changes)
     if action.end:
-        ledger.end_experiment(model, experiment.id, action.end, **changes)
+        ledger.end_experiment(model, experiment.id, action.end, at=action.at, **changes)
         return
     if action.leaving and not ledger.leave_experiment_weight(experiment, tools.now()):
         return

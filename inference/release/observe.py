@@ -60,7 +60,7 @@ def observe(tools: Tools, operation: Operation) -> Observation:
         packages=tuple(package_of(found) for found in described.values()),
         to_config=to_config,
         prepared=preparing and config_exists(tools, record.to_config),
-        owner_gone=bool(record.owner) and not mine and _is_gone(tools, record),
+        owner_gone=bool(record.owner) and not mine and is_gone(tools, record),
         way_back=problem_of(tools, endpoint.config) if preparing and endpoint.status not in MOVING else "",
         ahead=problem_of(tools, record.to_config)
         if mine and record.operation == "rollback" and record.phase in (CLAIMED, UPDATING)
@@ -240,7 +240,7 @@ def _targets(
     )
 
 
-def _is_gone(tools: Tools, record: RolloutRecord) -> bool:
+def is_gone(tools: Tools, record: RolloutRecord) -> bool:
     """Whether an execution has ended for good, with the last call it made."""
     try:
         found = tools.states.describe_execution(executionArn=record.owner)

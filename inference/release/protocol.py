@@ -180,7 +180,7 @@ def prepare(seen: Observation) -> Action:
         return note(phase=ENDING, outcome=FAILED, failure=_state(seen))
     if endpoint.config != record.from_config:
         # Somebody else has updated it since the claim was made; what serves is the way back.
-        return note(from_config=endpoint.config)
+        return rollback.from_what_serves(seen)
     if seen.to_config != record.to_config:
         # The stack was deployed anew since the claim was made: another way to serve the same version.
         return note(to_config=seen.to_config, passed=(), checks=0)

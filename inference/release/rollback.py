@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from inference.release import history
-from inference.release.actions import Action, Claim, End, Mark, Pin, Update, Wait, note
+from inference.release.actions import Action, Claim, End, Mark, Note, Pin, Update, Wait, note
 from inference.release.world import (
     FAILED,
     IN_SERVICE,
@@ -57,14 +57,9 @@ def begin(seen: Observation, operation: Rollback) -> Action:
 
 def claim(seen: Observation, **fields: Any) -> Claim:
     """Take the free claim; what serves now is the way back."""
-    found = history.served(seen.rollout, seen.endpoint.config)
     clean: dict[str, Any] = {
+        **dict(from_what_serves(seen).changes),
         "phase": CLAIMED,
-        "from_config": found.config,
-        "config": found.config,
-        "serving_package": found.package_arn,
-        "serving_version": found.version,
-        "serving_since": found.since,
         "passed": (),
         "token": "",
         "tries": 0,
@@ -78,6 +73,18 @@ def claim(seen: Observation, **fields: Any) -> Claim:
         "started_at": seen.now,
     }
     return Claim(was="", changes=tuple(sorted({**clean, **fields}.items())))
+
+
+def from_what_serves(seen: Observation) -> Note:
+    """What serves now is the way back; the record may know of it from before."""
+    found = history.served(seen.rollout, seen.endpoint.config)
+    return note(
+        from_config=found.config,
+        config=found.config,
+        serving_package=found.package_arn,
+        serving_version=found.version,
+        serving_since=found.since,
+    )
 
 
 def drive(seen: Observation) -> Action:

@@ -22,7 +22,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from inference.release import history, protocol
-from inference.release.actions import Action, End, Mark, Note, Update, Wait, note
+from inference.release.actions import Action, Claim, End, Mark, Note, Update, Wait, note
 from inference.release.rollback import MAX_TRIES, claim
 from inference.release.world import (
     EXPERIMENT,
@@ -115,12 +115,14 @@ class Record:
         share: A share that is in force from now on.
         leaving: Whether the share in force is about to change.
         end: The state it ends in; empty when it goes on.
+        at: When it ended, if that was before now.
     """
 
     changes: tuple[tuple[str, Any], ...] = ()
     share: float | None = None
     leaving: bool = False
     end: str = ""
+    at: float | None = None
 
 
 TrialAction = Action | SetShare | Record
@@ -131,6 +133,8 @@ def next_action(seen: Seen, operation: Operation, me: str) -> TrialAction:
     record = seen.world.rollout
     if record.owner == me:
         return drive(seen)
+    if record.owner and seen.world.owner_gone and record.operation.startswith(PREFIX):
+        return take_over(record)
     if record.owner:
         if isinstance(operation, Stop):
             return Wait(why=f"another {record.operation} is under way: {record.owner.rpartition(':')[2]}")
@@ -164,13 +168,11 @@ def drive(seen: Seen) -> TrialAction:
     return _end(seen, seen.experiment)
 
 
-def abandoned(record: RolloutRecord) -> dict[str, Any]:
-    """What to write with a claim that is taken over from an execution that died.
-
-    A start is taken back; a change of weights and a stop are finished.
-    """
+def take_over(record: RolloutRecord) -> Claim:
+    """Take the claim of an execution that died: a start is taken back, all else is finished."""
     left = f"its execution {record.owner.rpartition(':')[2]} ended without a word"
-    return {"adopted": True} | ({"stop": left} if record.operation == START and not record.stop else {})
+    stop = {"stop": left} if record.operation == START and not record.stop else {}
+    return Claim(was=record.owner, changes=tuple(sorted({"adopted": True, **stop}.items())))
 
 
 def _begin(seen: Seen, operation: Start) -> TrialAction:
@@ -218,7 +220,8 @@ def _stop(seen: Seen, operation: Stop) -> TrialAction:
     if _not_running(seen, operation.id):
         # A rollback came before, or it never got so far.
         reason = experiment.reason or "the endpoint served one version again before it was stopped"
-        return Record(changes=(("reason", reason),), end=ledger.STOPPED)
+        since = max(seen.world.rollout.serving_since, experiment.started_at) or None
+        return Record(changes=(("reason", reason),), end=ledger.STOPPED, at=since)
     promised = (("reason", operation.reason), ("state", ledger.STOPPING), ("promote", operation.promote))
     if any(getattr(experiment, name) != value for name, value in promised):
         return Record(changes=promised)

@@ -157,15 +157,24 @@ class Experiments(Core):
             return True
         return self._rewrite_weights(record, self._closed(record.weights, at))
 
-    def end_experiment(self, model: str, experiment_id: str, state: str, **changes: Any) -> bool:
+    def end_experiment(
+        self, model: str, experiment_id: str, state: str, *, at: float | None = None, **changes: Any
+    ) -> bool:
         """Bring an experiment to its end, and let the next one begin.
 
         Race: False when it had ended before.
+
+        Args:
+            model: Whose endpoint.
+            experiment_id: Which one.
+            state: How it ended.
+            at: When its last share ended, in seconds since 1970; now by default.
+            changes: Further fields.
         """
         record = self.experiment(model, experiment_id)
         if record is None:
             return False
-        at = self.now()
+        at = self.now() if at is None else at
         changes = {"weights": self._closed(record.weights, at), "ended_at": at, **changes, "state": state}
         alive, states = any_of("state", UNDER_WAY)
         ended = self._update_action(model, record.sort_key, changes, alive, states)

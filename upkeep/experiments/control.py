@@ -167,7 +167,8 @@ def reconcile(
     if noted.experiment == record.id or registry.serving.config == record.config:
         return None
     reason = record.reason or "a rollback took the endpoint back to one version"
-    ledger.end_experiment(record.model, record.id, STOPPED, reason=reason)
+    since = max(noted.serving_since, record.started_at) or None
+    ledger.end_experiment(record.model, record.id, STOPPED, at=since, reason=reason)
     return ledger.experiment(record.model, record.id)
 
 
