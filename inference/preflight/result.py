@@ -97,19 +97,3 @@ def parse(content: bytes, folder_uri: str, run_id: str) -> CheckResult:
         )
     except (ValueError, KeyError, TypeError) as error:
         raise ResultError(f"{where}: no result of a check: {error!r}") from error
-
-
-def running(sagemaker: Any, job_name: str) -> bool:
-    """Whether the job of a check is under way; False when there is no such job or it has ended.
-
-    Args:
-        sagemaker: boto3 client.
-        job_name: The job's.
-    """
-    try:
-        status = sagemaker.describe_processing_job(ProcessingJobName=job_name)["ProcessingJobStatus"]
-    except sagemaker.exceptions.ClientError as error:
-        if "Could not find" in str(error) or "ResourceNotFound" in str(error):
-            return False
-        raise
-    return status in ("InProgress", "Stopping")

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import json
-from types import SimpleNamespace
-from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError
 
 from inference.preflight import places, result
 from inference.preflight.measure import Latency
@@ -87,31 +84,3 @@ def test_anything_else_is_an_error_that_names_the_object(content: str) -> None:
 def test_only_true_passes() -> None:
     document = Outcome(reason="r").to_dict(SETTINGS) | {"passed": "yes"}
     assert not result.parse(json.dumps(document).encode(), "s3://b/k/", "r1").passed
-
-
-@pytest.mark.parametrize(
-    ("status", "runs"), [("InProgress", True), ("Stopping", True), ("Completed", False), ("Failed", False)]
-)
-def test_a_job_under_way_is_told_from_one_that_has_ended(status: str, runs: bool) -> None:
-    described: list[Any] = []
-
-    def describe_processing_job(**given: Any) -> dict[str, str]:
-        described.append(given)
-        return {"ProcessingJobStatus": status}
-
-    assert result.running(SimpleNamespace(describe_processing_job=describe_processing_job), "j") is runs
-    assert described == [{"ProcessingJobName": "j"}]
-
-
-def test_a_job_that_was_never_made_is_not_under_way() -> None:
-    def describe_processing_job(**_: Any) -> None:
-        message = "Could not find requested job with name: j"
-        raise ClientError(
-            {"Error": {"Code": "ValidationException", "Message": message}}, "DescribeProcessingJob"
-        )
-
-    client = SimpleNamespace(
-        describe_processing_job=describe_processing_job,
-        exceptions=SimpleNamespace(ClientError=ClientError),
-    )
-    assert result.running(client, "j") is False
