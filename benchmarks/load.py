@@ -71,8 +71,8 @@ class Connection:
 
 def drive(
     path: str, request: bytes, *, connections: int, seconds: float, warm_seconds: float, keep: bool
-) -> list[float]:
-    """Keep every connection busy; gives the seconds each answer took that began after the warm-up.
+) -> tuple[list[float], int]:
+    """Keep every connection busy; gives the seconds of answers asked for after the warm-up, and all answers.
 
     Args:
         path: The server's unix socket.
@@ -97,6 +97,7 @@ def drive(
     first = time.perf_counter() + warm_seconds
     last = first + seconds
     found: list[float] = []
+    answers = 0
     while time.perf_counter() < last:
         ready = poll.poll(TIMEOUT_SECONDS)
         if not ready:
@@ -106,6 +107,7 @@ def drive(
             if not line.complete():
                 continue
             now = time.perf_counter()
+            answers += 1
             if line.began >= first:
                 found.append(now - line.began)
             if keep:
@@ -114,15 +116,14 @@ def drive(
                 poll.unregister(number)
                 del lines[number]
                 line.sock.close()
-                line.began = time.perf_counter()
+                began = time.perf_counter()  # opening the connection is part of it
                 start(line)
-                began = line.began
                 line.send(request)
                 line.began = began
     for line in lines.values():
         line.sock.close()
     poll.close()
-    return found
+    return found, answers
 
 
 def summary(found: list[float], seconds: float) -> dict[str, float]:
@@ -150,7 +151,7 @@ def main() -> None:
     parser.add_argument("--fresh", action="store_true", help="a new connection for every request")
     options = parser.parse_args()
     used = time.process_time()
-    found = drive(
+    found, answers = drive(
         options.socket,
         options.request.read_bytes(),
         connections=options.connections,
@@ -159,6 +160,7 @@ def main() -> None:
         keep=not options.fresh,
     )
     figures = summary(found, options.seconds)
+    figures["answers"] = answers
     figures["load_cpu_share"] = (time.process_time() - used) / (options.seconds + options.warm_seconds)
     json.dump(figures, sys.stdout)
 

@@ -43,7 +43,8 @@ class Replies:
             self._lines = _decisions("{!r},{}\n")
         else:
             self._objects = _classes('{"score": ', [f', "label": {json.dumps(c)}}}' for c in model.classes])
-            self._lines = _classes("", [f",{_cells([c])}" for c in model.classes])
+            # Quoted as behind a score: an empty cell alone would be quoted too.
+            self._lines = _classes("", [_cells([0, c])[1:] for c in model.classes])
 
     def text(self, content_type: str, scores: np.ndarray) -> str:
         """Scores, as ``Model.scores`` gives them, as a body of this type."""

@@ -7,16 +7,15 @@ https://sagemaker.readthedocs.io/en/stable/frameworks/sklearn/using_sklearn.html
 
 import io
 import json
-import os
+from pathlib import Path
 
 import joblib
 import pandas as pd
 
 
 def model_fn(model_dir):
-    with open(os.path.join(model_dir, "columns.json")) as file:
-        columns = json.load(file)
-    return joblib.load(os.path.join(model_dir, "pipeline.joblib")), columns
+    columns = json.loads(Path(model_dir, "columns.json").read_text())
+    return joblib.load(Path(model_dir, "pipeline.joblib")), columns
 
 
 def input_fn(body, content_type):

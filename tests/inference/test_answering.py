@@ -4,6 +4,8 @@ import json
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from inference.answering import CUSTOM_ATTRIBUTES, Answerer
 from tests.training.examples import lines, text
@@ -90,3 +92,43 @@ def test_a_model_that_fails_is_a_500_whose_reason_is_only_in_the_log(model, capl
     assert "Traceback" not in answer.body
     assert "secret" not in answer.body
     assert "secret" in caplog.text
+
+
+@pytest.mark.parametrize(("version", "told"), [("1.2.3", ";version=1.2.3"), ("", ""), ("1\r\nX: y", "")])
+def test_the_header_tells_the_registered_version_once_there_is_one(model, monkeypatch, version, told):
+    monkeypatch.setenv("UPKEEP_MODEL_VERSION", version)
+    answer = _ask(Answerer(model))
+    assert answer.headers == {CUSTOM_ATTRIBUTES: f"model=toy;run=run-binary{told}"}
+    assert json.loads(answer.body)["model_version"] == "run-binary"
+
+
+hostile = st.one_of(
+    st.binary(max_size=100),
+    st.text(max_size=100),
+    st.lists(
+        st.fixed_dictionaries(
+            {
+                "kind": st.sampled_from([*"abcz", "", None, 1]),
+                "heavy": st.sampled_from([True, 0, 1, 2, None]),
+            },
+            optional={"size": st.floats() | st.integers() | st.none(), "place": st.text(max_size=3)},
+        ),
+        max_size=9,
+    ).map(json.dumps),
+)
+
+
+@given(hostile, st.sampled_from(["application/json", "text/csv", "application/jsonlines"]))
+def test_any_body_is_answered_as_scikit_learn_itself_would_answer_it(models, body, content_type):
+    for task, model in models.items():
+        if task not in _BOTH:
+            with pytest.MonkeyPatch.context() as patched:
+                patched.setattr("inference.quick.scorer", lambda model: model.scores)
+                plainly = Answerer(model)
+            _BOTH[task] = Answerer(model), plainly
+        quickly, plainly = (answerer.answer(body, content_type, None) for answerer in _BOTH[task])
+        assert quickly == plainly
+        assert quickly.status in (200, 400, 413, 415)
+
+
+_BOTH = {}

@@ -277,3 +277,65 @@ def test_csv_json_and_json_lines_carry_the_same_rows(rows):
     assert np.array_equal(from_json, _decode("\n".join(map(json.dumps, rows)), JSONLINES), equal_nan=True)
     if not any("\0" in (row["place"] or "") for row in rows):
         assert np.array_equal(from_json, _decode(out.getvalue(), CSV), equal_nan=True)
+
+
+PAIRS = [
+    *('"kind": "a"', '"kind":"b"', '"place": "x"', '"place": "a:b"', '"place": null', '"size": 1.5'),
+    *('"size": 1e999', '"size": NaN', '"heavy": true', '"heavy" : 0', '"at": "2024-01-01T00:00:00"'),
+    *('"late": 1', '"zzz": 1', '"size": {"a": 1}', '"size": "x:1"', '"kind": []', '"\\u006bind": "a"'),
+]
+WHOLE = '{"kind": "a", "place": "x", "size": 1, "heavy": true}'
+texts_of_rows = st.one_of(
+    st.just(WHOLE),
+    st.lists(st.sampled_from(PAIRS), max_size=6).map(lambda pairs: "{" + ", ".join(pairs) + "}"),
+    st.sampled_from(
+        ["[]", "1", '"a:b"', "null", "{", '["kx", "py"]', WHOLE[:-1], WHOLE[1:], f"{WHOLE}, {WHOLE}"]
+    ),
+)
+frames = st.sampled_from(
+    ['{"instances": [%s]}', "[%s]", '{"instances" : [%s]}', '{"instances": [1], "instances": [%s]}',
+     '{"instances": [%s], "a": 1}', '{"a": [%s]}', "%s", "[%s] x", "\ufeff[%s]"]
+)  # fmt: skip
+
+
+def _told(body, content_type):
+    try:
+        return _decode(body, content_type).tobytes()
+    except RequestError as error:
+        return error.status, error.body()
+
+
+@given(frames, st.lists(texts_of_rows, max_size=9))
+def test_a_json_body_is_read_quickly_as_it_is_read_with_care(frame, rows):
+    _compare_with_care(frame % ", ".join(rows), JSON)
+
+
+@given(st.lists(texts_of_rows, max_size=9))
+def test_json_lines_are_read_quickly_as_they_are_read_with_care(rows):
+    _compare_with_care("\n".join(rows), JSONLINES)
+
+
+cells = st.sampled_from(["a", "x", "1.5", "true", "", "nan", "1_0", "0", "200", "b;c", '"', "kind", "\u0661"])
+
+
+@given(st.lists(st.lists(cells, min_size=3, max_size=5).map(",".join) | st.just("a,x,1.5,true"), max_size=9))
+def test_csv_is_read_quickly_as_it_is_read_with_care(rows):
+    _compare_with_care("\n".join(rows), CSV)
+
+
+def _compare_with_care(body, content_type):
+    quickly = _told(body, content_type)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(codecs, "_plain_instances", lambda _: None)
+        patched.setattr(codecs, "_plain_rows", lambda _: None)
+        patched.setattr(codecs, "_whole_rows", lambda *_: None)
+        patched.setattr(ENCODER._columnwise, "values", lambda _: None)
+        patched.setattr(ENCODER._columnwise, "texts", lambda _: None)
+        assert quickly == _told(body, content_type)
+
+
+@pytest.mark.parametrize("rows", [1, 100])
+def test_ordinary_json_is_not_read_twice(monkeypatch, rows):
+    monkeypatch.setattr(codecs, "_load", None)
+    assert len(_decode(json.dumps({"instances": [ROW] * rows}))) == rows
+    assert len(_decode("\n".join([json.dumps(ROW)] * rows), JSONLINES)) == rows
