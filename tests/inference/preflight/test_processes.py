@@ -1,4 +1,4 @@
-"""The two processes of a check, with small stand-ins for the image's programs: quick, and without the image."""
+"""The two processes of a check, with small stand-ins for the image's programs."""
 
 from __future__ import annotations
 
@@ -67,15 +67,6 @@ def make(tmp_path: Path) -> Iterator[Make]:
         one.stop()
 
 
-@pytest.fixture
-def path(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """`serve` is looked up on the PATH of this process."""
-    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
-
-
-pytestmark = pytest.mark.usefixtures("path")
-
-
 def is_running(pid: int) -> bool:
     try:
         state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
@@ -110,9 +101,7 @@ class TestTheServer:
     def test_that_ends_is_told_with_its_exit_code_and_the_error_it_named(self, make: Make) -> None:
         server = make(before="print('ValueError: no such model'); print('bye'); sys.exit(3)")
         server.start()
-        with pytest.raises(
-            ServerError, match="ended with exit code 3 before it answered: ValueError: no such"
-        ):
+        with pytest.raises(ServerError, match="exit code 3 before it answered: ValueError: no such model"):
             server.wait_until_ready(20)
 
     def test_that_answers_pings_with_an_error_is_given_up_after_some(self, make: Make) -> None:
@@ -139,12 +128,9 @@ class TestTheServer:
         assert first.port != second.port
         assert first._environment["SAGEMAKER_MODEL_SERVER_WORKERS"] == "1"
 
-    def test_without_a_program_to_start_there_is_none(
-        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        monkeypatch.setenv("PATH", str(tmp_path))
+    def test_without_a_program_to_start_there_is_none(self, tmp_path: Path) -> None:
         with pytest.raises(ServerError, match="cannot start its server"):
-            Server({}, tmp_path / "log").start()
+            Server({"PATH": str(tmp_path)}, tmp_path / "log").start()
 
 
 class TestTheOtherVersion:
@@ -181,9 +167,7 @@ def transform_fn(model, body, kind, accept):
 
     def test_that_cannot_be_imported_is_told(self, tmp_path: Path) -> None:
         rival = self.rival(tmp_path, self.version(tmp_path, "import nothing_like_this"), 0.1)
-        with pytest.raises(
-            RivalError, match="exit code 1: ModuleNotFoundError: No module named 'nothing_like"
-        ):
+        with pytest.raises(RivalError, match="exit code 1: ModuleNotFoundError: No module named"):
             rival.replies(20)
 
     def test_that_answers_nothing_is_told(self, tmp_path: Path) -> None:
@@ -210,8 +194,13 @@ class TestAReplyAsTheContainerMakesIt:
     )
     def test_the_body_is_text_for_exactly_two_types(self, kind: str, given: str | bytes) -> None:
         seen: list[Any] = []
-        self.reply(lambda *arguments: (seen.append(arguments), "text/csv"), content_type=kind, body="é")
-        assert seen[0][1:] == (given, kind, "text/csv")
+
+        def transform(*arguments: Any) -> str:
+            seen.append(arguments)
+            return "answer"
+
+        assert self.reply(transform, content_type=kind, body="é")["status"] == 200
+        assert seen == [(None, given, kind, "text/csv")]
 
     def test_a_pair_is_a_body_and_its_type_and_an_exception_is_500(self) -> None:
         assert self.reply(lambda *_: ("a,b", "text/csv", 404))["status"] == 200
