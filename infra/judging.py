@@ -7,6 +7,7 @@ from pathlib import Path
 from infra.functions import LambdaFunction, LambdaFunctionArgs
 from infra.ledger import Ledger
 from infra.naming import Names
+from infra.permissions import Permission
 from infra.storage import Storage
 
 JUDGE_HANDLER = "training.judge.handler"
@@ -39,7 +40,7 @@ def judge_function(
                     *("training/", "specs/", "decisions/", "versions/"),
                     tell_missing=True,
                 ),
-                storage.write("WriteDecision", "artifacts", "decisions/*", "versions/*"),
+                _write_once(names, "WriteDecision", "decisions/*", "versions/*"),
                 storage.read("ReadManifest", "data", "manifests/*"),
                 storage.browse("ListManifest", "data", "manifests/", tell_missing=True),
                 storage.encrypt(),
@@ -60,4 +61,20 @@ def judge_function(
             memory_mb=1769,
             log_retention_days=log_retention_days,
         ),
+    )
+
+
+def _write_once(names: Names, sid: str, *patterns: str) -> Permission:
+    """Create objects in the artifacts bucket, and never replace one.
+
+    What was decided stays: not even the function that decides can write a second decision about a run. The
+    key is there when the request has the header `If-None-Match`, which S3 then keeps.
+    https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes-enforce.html
+    """
+    bucket = names.bucket("artifacts")
+    return Permission(
+        sid=sid,
+        actions=["s3:PutObject"],
+        resources=[names.bucket_arn(bucket, pattern) for pattern in patterns],
+        conditions={"Null": {"s3:if-none-match": "false"}},
     )

@@ -1,8 +1,10 @@
-"""What MiniStack's S3 leaves out: the version in events, and whose bucket a caller expects.
+"""What MiniStack's S3 leaves out: versions in events, the bucket's expected owner, conditions of writes.
 
 Sources: "EventBridge event message structure"
 (https://docs.aws.amazon.com/AmazonS3/latest/userguide/ev-events.html), "Verifying bucket ownership with
-bucket owner condition" (https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucket-owner-condition.html).
+bucket owner condition" (https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucket-owner-condition.html),
+"Enforce conditional writes on Amazon S3 buckets"
+(https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes-enforce.html).
 """
 
 # ruff: noqa: SLF001 - MiniStack's private names are what this package is for
@@ -26,9 +28,10 @@ _NO_VERSION = "null"
 
 
 def complete_buckets() -> None:
-    """Fill both gaps."""
+    """Fill the gaps."""
     _name_versions()
     _expect_owner()
+    _tell_conditions()
 
 
 def _name_versions() -> None:
@@ -88,3 +91,24 @@ def _expects_another(headers: Mapping[str, str]) -> bool:
 def _denied(method: str) -> Answer:
     content = b"<Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>"
     return 403, {"Content-Type": "application/xml"}, b"" if method == "HEAD" else content
+
+
+def _tell_conditions() -> None:
+    """Give policies the keys `s3:if-none-match` and `s3:if-match` of a write that has such a header."""
+    actions = ministack("core.iam_actions")
+    known = actions.s3_service_context
+
+    @functools.wraps(known)
+    def with_conditions(
+        action: str,
+        query: dict[str, list[str]] | None,
+        path: str = "",
+        headers: dict[str, str] | None = None,
+    ) -> dict[str, Any]:
+        found: dict[str, Any] = known(action, query, path, headers)
+        if action != "s3:PutObject":
+            return found
+        given = {name: (headers or {}).get(name) for name in ("if-none-match", "if-match")}
+        return found | {f"s3:{name}": value for name, value in given.items() if value}
+
+    actions.s3_service_context = with_conditions

@@ -185,3 +185,14 @@ def test_an_event_of_a_bucket_without_versions_names_none(
 ) -> None:
     s3.put_object(Bucket=PLAIN, Key="k", Body=b"1")
     assert "version-id" not in told()["detail"]["object"]
+
+
+def test_a_policy_can_ask_that_no_object_is_replaced(s3: Any, user: User) -> None:
+    """https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes-enforce.html."""
+    once = user(allow("s3:PutObject", OBJECTS, Null={"s3:if-none-match": "false"}))("s3")
+    assert code(refusal(once.put_object, Bucket=BUCKET, Key="kept-as-it-is", Body=b"1")) == "AccessDenied"
+    once.put_object(Bucket=BUCKET, Key="kept-as-it-is", Body=b"1", IfNoneMatch="*")
+    again = refusal(once.put_object, Bucket=BUCKET, Key="kept-as-it-is", Body=b"2", IfNoneMatch="*")
+    assert code(again) == "PreconditionFailed"
+    assert code(refusal(once.put_object, Bucket=BUCKET, Key="kept-as-it-is", Body=b"2")) == "AccessDenied"
+    assert s3.get_object(Bucket=BUCKET, Key="kept-as-it-is")["Body"].read() == b"1"
