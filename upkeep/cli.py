@@ -40,7 +40,7 @@ class Command:
     help: str
 
 
-_DECLARED = (
+COMMANDS = (
     Command("demo", "demo", "demo", _LOCAL, "See the whole loop on six months of real flights, offline."),
     Command("sandbox", "sandbox", "app", _LOCAL, "Run the offline AWS on this machine."),
     Command("up", "deploy", "up", _STACK, "Deploy a stack, or bring it to what the program says."),
@@ -57,18 +57,10 @@ _DECLARED = (
     Command("replay", "replay", "replay_command", _MODEL, "Send given-up messages back, each once."),
     Command("models", "models", "app", _MODEL, "Show, compare, approve and reject versions."),
     Command("rollback", "rollback", "rollback_command", _MODEL, "Go back to a version that served before."),
-    Command(
-        "experiment", "experiment", "app", _MODEL, "Let two versions share the traffic and compare them."
-    ),
+    Command("experiment", "experiment", "app", _MODEL, "Let two versions share the traffic."),
     Command("reproduce", "reproduce", "reproduce", _MODEL, "Train a version again and compare the digest."),
     Command("predict", "predict", "predict", _MODEL, "Ask the endpoint, and see which version answered."),
     Command("logs", "logs", "logs", _MODEL, "Show the logs of a run, an endpoint or a function."),
-)
-# A command is there when its module is: parts of the program may be left out of a package.
-COMMANDS = tuple(
-    command
-    for command in _DECLARED
-    if os.path.exists(os.path.join(os.path.dirname(__file__), "commands", f"{command.module}.py"))  # noqa: PTH110, PTH118, PTH120 - pathlib takes longer to load than the help may
 )
 
 

@@ -111,7 +111,7 @@ def release_failure(package: Package, release: Run | None) -> tuple[str, str]:
     if package.release == "refused":
         return CHECK_REFUSED, f"{_capital(package.words)} got no traffic: {said}"
     if package.release == "rolled_back":
-        return ROLLED_BACK, f"{_capital(package.words)} was taken back: {said}"
+        return ROLLED_BACK, f"{_capital(package.words)} was taken back: {said.removeprefix('rolled back: ')}"
     if release is not None and release.ended and release.status != "SUCCEEDED":
         return FAILED, f"The release of {package.words} {_ended(release)}: {said}"
     return FAILED, f"{_capital(package.words)} was rejected on release: {said}"

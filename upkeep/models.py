@@ -96,7 +96,7 @@ class Version:
         if self.package is None:
             return ""
         if self.package.release in TAKEN_BACK and (said := self.package.fact("release_reason")):
-            return said
+            return said.removeprefix(f"{self.state}: ")
         return self.package.note or self.fact("reason")
 
     def to_json(self) -> dict[str, Any]:

@@ -10,14 +10,14 @@ from typing import Any
 
 from upkeep.run import Step, parse_steps, readable_cause
 
-BEGINNING, CHECK, UPDATING = "begin", "check", "updating"
+BEGINNING, WAITING, CHECK, UPDATING = "begin", "waiting", "check", "updating"
 PHASE = "Phase"
 _STEP = "Step"
-# How the release function says that it waits for SageMaker.
-_MOVING = "the endpoint is "
+# How the release function begins to say what it waits for, and the phase that is.
+_WAITS = {"the endpoint is ": UPDATING, "another ": WAITING}
 _TITLES = {
-    "begin": "Begin", "claimed": "Prepare", "check": "Check", "updating": "Move the traffic",
-    "restoring": "Go back", "ending": "Note what became of it",
+    "begin": "Begin", "waiting": "Wait for its turn", "claimed": "Prepare", "check": "Check",
+    "updating": "Move the traffic", "restoring": "Go back", "ending": "Note what became of it",
 }  # fmt: skip
 _FAILURES = ("ExecutionFailed", "ExecutionTimedOut", "ExecutionAborted")
 
@@ -45,7 +45,7 @@ def parse_phases(events: Iterable[Mapping[str, Any]]) -> list[Step]:
         elif kind == "ExecutionStarted":
             current = _enter(phases, current, {"phase": BEGINNING}, at)
         elif kind == "ExecutionSucceeded" and current:
-            phases[current] = phases[current].left(at, "done", phases[current].message)
+            phases[current] = phases[current].left(at, "done")
         elif kind in _FAILURES and current:
             details: Mapping[str, Any] = next((v for k, v in event.items() if k.endswith("EventDetails")), {})
             phases[current] = phases[current].left(at, "failed", readable_cause(details.get("cause")))
@@ -60,7 +60,7 @@ def _enter(phases: dict[str, Step], current: str, said: Mapping[str, str], at: d
             phases[name] = replace(phases[name], message=words)
         return name
     if current:
-        phases[current] = phases[current].left(at, "done", phases[current].message)
+        phases[current] = phases[current].left(at, "done")
     known = phases.get(name)
     phases[name] = Step(
         name=title(name),
@@ -95,6 +95,6 @@ def _told(event: Mapping[str, Any]) -> Mapping[str, str]:
     if do == CHECK:
         return {"phase": CHECK}
     if do == "wait" and not phase:
-        moving = reason.startswith(_MOVING)
-        return {"phase": UPDATING, "words": words} if moving else {"phase": reason}
+        known = next((name for start, name in _WAITS.items() if reason.startswith(start)), "")
+        return {"phase": known, "words": words} if known else {"phase": reason}
     return {"phase": phase, "words": words} if phase else {}

@@ -117,10 +117,10 @@ def check(
         return replace(
             found,
             problem=f"an update of endpoint {now.endpoint} was taken back and {now.config} serves on: "
-            f"{now.failure}",
+            f"{_said(now)}",
         )
     if now.failure:
-        return replace(found, note=f"the last update was taken back: {now.failure}")
+        return replace(found, note=f"the last update was taken back: {_said(now)}")
     return found
 
 

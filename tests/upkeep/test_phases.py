@@ -14,7 +14,7 @@ def test_steps_of_one_phase_are_one_line_however_often_the_loop_comes_by():
     assert shown(history({"do": "again", "phase": "claimed"}, *said)) == [
         ("Begin", "done", 1.0, ""),
         ("Prepare", "done", 1.0, ""),
-        ("Move the traffic", "done", 30.0, "the endpoint is Updating"),
+        ("Move the traffic", "done", 30.0, ""),
     ]
 
 
@@ -53,7 +53,13 @@ def test_without_phases_what_is_waited_for_is_shown():
 
 def test_waiting_for_the_endpoint_is_the_phase_in_which_traffic_moves():
     said = [{"do": "wait", "reason": f"the endpoint is {status}"} for status in ("Updating", "RollingBack")]
-    assert shown(history(*said))[1:] == [("Move the traffic", "done", 2.0, "the endpoint is RollingBack")]
+    assert shown(history(*said))[1:] == [("Move the traffic", "done", 2.0, "")]
+
+
+def test_waiting_for_another_rollout_is_a_phase_too():
+    events = history({"do": "wait", "reason": "another release is under way: 761d2611"})[:-1]
+    last = parse_phases(events)[-1]
+    assert (last.name, last.message) == ("Wait for its turn", "another release is under way: 761d2611")
 
 
 def test_a_history_of_an_older_machine_shows_its_states():

@@ -21,7 +21,7 @@ _DIGITS = 12
 # Facts of a package that are shown, with the names people know them by.
 _DATA = (
     ("rows", "rows"), ("compared on", "rows_compared"), ("files", "files"), ("left out", "dropped"),
-    ("data version", "data_version"), ("window", "window"), ("from", "window_from"), ("to", "window_to"),
+    ("data", "data_version"), ("window", "window"), ("from", "window_from"), ("to", "window_to"),
 )  # fmt: skip
 _DIGESTS = (
     ("model", "model_digest"), ("artefact", "artifact_sha256"), ("passport", "passport_sha256"),
@@ -72,8 +72,7 @@ def show_one(details: Details, report: str, out: Console) -> None:
         ("approver", details.fact("approver")),
         ("approved at", details.fact("approved_at")),
         ("comment", details.fact("approval_comment")),
-        ("note", package.note if package else None),
-        ("ended", details.fact("release_reason")),
+        ("note", (package.note or details.fact("release_reason")) if package else None),
     ]
     _facts(out, facts)
     _show_checks(details.checks(), out)
