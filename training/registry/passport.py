@@ -14,6 +14,7 @@ from typing import Any
 
 from training.aws import is_missing
 from training.outputs import OutputError, split_uri
+from training.registry.steadily import steadily
 
 PASSPORT_VARIABLE, VERSION_VARIABLE = "UPKEEP_PASSPORT_SHA256", "UPKEEP_MODEL_VERSION"
 MAX_DOCUMENT_BYTES = 50 * 1024 * 1024
@@ -81,11 +82,15 @@ def sha256_of(s3: Any, uri: str, *, bucket: str, owner: str, version_id: str = "
     Raises:
         PassportError: It is gone, or lies in another bucket.
     """
-    answer = _open(s3, uri, bucket, owner, version_id)
-    total = hashlib.sha256()
-    while chunk := answer["Body"].read(_CHUNK_BYTES):
-        total.update(chunk)
-    return total.hexdigest(), str(answer.get("VersionId") or "")
+
+    def read() -> tuple[str, str]:
+        answer = _open(s3, uri, bucket, owner, version_id)
+        total = hashlib.sha256()
+        while chunk := answer["Body"].read(_CHUNK_BYTES):
+            total.update(chunk)
+        return total.hexdigest(), str(answer.get("VersionId") or "")
+
+    return steadily(read)
 
 
 def _verify_bytes(s3: Any, metadata: Mapping[str, str], what: str, uri: str, bucket: str, owner: str) -> None:
@@ -105,8 +110,7 @@ def _verify_decision(
     s3: Any, metadata: Mapping[str, str], model_data_url: str, bucket: str, owner: str
 ) -> None:
     uri = metadata["decision_uri"]
-    answer = _open(s3, uri, bucket, owner)
-    body = answer["Body"].read(MAX_DOCUMENT_BYTES)
+    body: bytes = steadily(lambda: _open(s3, uri, bucket, owner)["Body"].read(MAX_DOCUMENT_BYTES))
     found = hashlib.sha256(body).hexdigest()
     if found != metadata["decision_sha256"]:
         raise PassportError(

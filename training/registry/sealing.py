@@ -10,6 +10,7 @@ from training.aws import is_missing
 from training.outputs import OutputError, split_uri
 from training.registry import inspection, passport
 from training.registry.inspection import Inspected
+from training.registry.steadily import steadily
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,13 +61,7 @@ def seal(
     bucket, key = split_uri(url)
     if bucket != artifacts_bucket:
         raise OutputError(f"{url}: found bucket {bucket!r}, expected {artifacts_bucket!r}")
-    try:
-        answer = s3.get_object(Bucket=bucket, Key=key, ExpectedBucketOwner=owner)
-    except s3.exceptions.ClientError as error:
-        if is_missing(error, s3, bucket, key, owner):
-            raise OutputError(f"{url}: no such object; the training job left no model") from error
-        raise
-    artifact = inspection.inspect(answer["Body"], key.rpartition("/")[2])
+    artifact, version_id = steadily(lambda: _inspect(s3, url, bucket, key, owner))
     expected = {
         "model": event["model"],
         "run_id": event["run_id"],
@@ -80,10 +75,22 @@ def seal(
     return Sealed(
         model_data_url=url,
         artifact=artifact,
-        artifact_version_id=str(answer.get("VersionId") or ""),
+        artifact_version_id=version_id,
         manifest_sha256=manifest,
         champion_version_id=_version_id(s3, str(event.get("champion_url") or ""), artifacts_bucket, owner),
     )
+
+
+def _inspect(s3: Any, url: str, bucket: str, key: str, owner: str) -> tuple[Inspected, str]:
+    """What is in the artifact, and S3's id of the version that was looked at."""
+    try:
+        answer = s3.get_object(Bucket=bucket, Key=key, ExpectedBucketOwner=owner)
+    except s3.exceptions.ClientError as error:
+        if is_missing(error, s3, bucket, key, owner):
+            raise OutputError(f"{url}: no such object; the training job left no model") from error
+        raise
+    found = inspection.inspect(answer["Body"], key.rpartition("/")[2])
+    return found, str(answer.get("VersionId") or "")
 
 
 def _version_id(s3: Any, uri: str, artifacts_bucket: str, owner: str) -> str:

@@ -5,7 +5,7 @@ import json
 from types import SimpleNamespace
 
 import pytest
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, ResponseStreamingError
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -146,6 +146,27 @@ def test_a_registered_decision_that_is_no_decision_is_refused(buckets):
     buckets.objects[ARTIFACTS, "decisions/toy/r1.json"] = b"[]"
     with pytest.raises(PassportError, match="is no decision"):
         buckets.verify(buckets.metadata | {"decision_sha256": sha256(b"[]")})
+
+
+def test_a_stream_that_breaks_off_is_read_again_from_its_beginning(buckets, clock):
+    class Broken(io.BytesIO):
+        def read(self, size=-1):
+            if not super().read(10):
+                return b""
+            raise ResponseStreamingError(error="gone")
+
+    whole, breaks = buckets.get_object, [1, 1]
+
+    def get_object(**asked):
+        answer = whole(**asked)
+        return answer | {"Body": Broken(b"x" * 99)} if breaks and breaks.pop() else answer
+
+    buckets.get_object = get_object
+    found = passport.sha256_of(buckets, MODEL_URL, bucket=ARTIFACTS, owner=OWNER)
+    assert found == (buckets.metadata["artifact_sha256"], "v2")
+    breaks += [1, 1, 1]
+    with pytest.raises(ResponseStreamingError):
+        passport.sha256_of(buckets, MODEL_URL, bucket=ARTIFACTS, owner=OWNER)
 
 
 def test_other_refusals_of_s3_are_not_taken_for_tampering(buckets):
