@@ -143,8 +143,11 @@ class Serving:
             time.sleep(0.05)
 
     def wait_for_ping(self) -> None:
-        """Wait until /ping is answered with 200."""
-        self.wait_for("a ping was answered", self.container.ping)
+        """Wait until /ping is answered with 200.
+
+        More patiently than the platform: a second ping while the first one loads would load once more.
+        """
+        self.wait_for("a ping was answered", lambda: self.container.ping(WAIT_SECONDS))
 
     def workers(self) -> int:
         """How many workers gunicorn says it has booted."""
