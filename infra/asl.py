@@ -112,7 +112,7 @@ def find_endpoint(names: Names, model: str, then: str) -> State:
 
 
 def find_served_model(names: Names, then: str) -> dict[str, State]:
-    """From ``$.endpoint`` to the model behind it: ``$.serving`` holds its archive."""
+    """From ``$.endpoint`` to the model behind it: ``$.serving`` holds its archive and its container."""
     return {
         "FindConfig": task(
             names.integration("aws-sdk:sagemaker:describeEndpointConfig"),
@@ -130,7 +130,7 @@ def find_served_model(names: Names, then: str) -> dict[str, State]:
             then=then,
             on_error="StepFailed",
             result="$.serving",
-            select={"ModelDataUrl.$": "$.PrimaryContainer.ModelDataUrl"},
+            select={"ModelDataUrl.$": "$.PrimaryContainer.ModelDataUrl", "Container.$": "$.PrimaryContainer"},
         ),
     }
 

@@ -20,6 +20,7 @@ from infra.naming import Names
 from infra.serving import CSV_TYPES, JSON_TYPES, serving_environment
 from models.spec import ModelSpec
 from training.registry.passport import PASSPORT_VARIABLE, VERSION_VARIABLE
+from training.settings import NO_PASSPORT
 
 # Waiting for an instance and moving data come on top of the time the script may take.
 TRAINING_MARGIN_SECONDS = 3600
@@ -79,7 +80,8 @@ def retrain_definition(plan: RetrainPlan) -> dict[str, Any]:
         "StartAt": "FindEndpoint",
         "TimeoutSeconds": limit + 2 * TRAINING_MARGIN_SECONDS,
         "States": {"FindEndpoint": asl.find_endpoint(plan.names, plan.spec.name, then="FindConfig")}
-        | asl.find_served_model(plan.names, then="Train")
+        | asl.find_served_model(plan.names, then="IsTheChampionSealed")
+        | _champion()
         | {
             "Train": _train(plan, limit),
             "Judge": _judge(plan),
@@ -101,6 +103,23 @@ def retrain_definition(plan: RetrainPlan) -> dict[str, Any]:
     }
 
 
+def _champion() -> dict[str, asl.State]:
+    """Which passport the champion was released with; the seed, which nobody registered, has none.
+
+    The job reads the champion's pickle, and reading a pickle runs it: an archive that was exchanged in the
+    bucket is refused instead.
+    """
+    registered = f"$.serving.Container.Environment.{PASSPORT_VARIABLE}"
+    return {
+        "IsTheChampionSealed": asl.choice(
+            [{"Variable": registered, "IsPresent": True, "Next": "ExpectItsPassport"}],
+            default="ExpectNoPassport",
+        ),
+        "ExpectItsPassport": asl.assign("$.champion", {"passport.$": registered}, "Train"),
+        "ExpectNoPassport": asl.assign("$.champion", {"passport": NO_PASSPORT}, "Train"),
+    }
+
+
 def _train(plan: RetrainPlan, timeout_seconds: int) -> asl.State:
     spec, names = plan.spec, plan.names.model(plan.spec.name)
     inputs = channels(
@@ -118,7 +137,8 @@ def _train(plan: RetrainPlan, timeout_seconds: int) -> asl.State:
             "TrainingInputMode": "File",
             "MetricDefinitions": [{"Name": name, "Regex": regex} for name, regex in metric_definitions(spec)],
         },
-        "HyperParameters": hyperparameters(spec.name) | {"run_id.$": "$.run_id"},
+        "HyperParameters": hyperparameters(spec.name)
+        | {"run_id.$": "$.run_id", "champion_passport.$": "$.champion.passport"},
         "InputDataConfig": [channel_parameters(channel) for channel in inputs],
         "OutputDataConfig": {"S3OutputPath": plan.output_uri, "KmsKeyId": plan.key_arn},
         "ResourceConfig": {

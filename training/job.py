@@ -79,7 +79,7 @@ def run(settings: Settings) -> dict[str, Any]:
         dropped = f" (duplicate rows dropped: {table.duplicates:,})" if table.duplicates else ""
         evaluate.check_labels(table.labels, spec, f"train with{dropped}")
     with clock.phase("champion"):
-        champion = _load_champion(settings.champion)
+        champion = _load_champion(settings.champion, settings.champion_passport)
     with clock.phase("fit"):
         known = champion.model.fitted_until if champion.model else None
         split = splits.split(table.times, spec.training, known)
@@ -243,7 +243,7 @@ def _digests_of(champion: Model | None) -> dict[str, str] | None:
     return {**digests.known(champion.passport.get("digests")), "run_id": champion.run_id}
 
 
-def _load_champion(channel: Path | None) -> _Champion:
+def _load_champion(channel: Path | None, passport_sha256: str) -> _Champion:
     if channel is None:
         return _Champion()
     archives = sorted(p for p in channel.rglob("*.tar.gz") if p.is_file())
@@ -251,7 +251,7 @@ def _load_champion(channel: Path | None) -> _Champion:
         return _Champion(note=f"the champion channel holds {len(archives)} model archives, expected one")
     with tempfile.TemporaryDirectory() as folder:
         try:
-            return _Champion(artifact.load(artifact.unpack(archives[0], Path(folder))))
+            return _Champion(artifact.load(artifact.unpack(archives[0], Path(folder)), passport_sha256))
         except ArtifactError as error:
             return _Champion(note=f"the champion cannot be loaded: {error}")
 

@@ -9,6 +9,8 @@ from pathlib import Path
 
 from training.errors import TrainingError
 
+# A hyperparameter cannot be left out by a state machine that does not know the value.
+NO_PASSPORT = "none"
 _FAILURE_FOLDER = "/opt/ml/output"
 _REQUIRED = (
     "SM_MODEL_DIR",
@@ -29,6 +31,8 @@ class Settings:
         data: Folder of the training files, at their paths relative to the manifest's prefix.
         spec: Folder that holds the model's spec.
         champion: Folder that holds the serving model's archive; None for the first model.
+        champion_passport: SHA-256 of the passport that model was registered with; '' where nobody registered
+            it.
         model_dir: What ends up in ``model.tar.gz``.
         output_dir: What ends up in ``output.tar.gz``.
         checkpoints: Where a job on spot capacity keeps what it has fitted so far; None for other jobs.
@@ -39,6 +43,7 @@ class Settings:
     data: Path
     spec: Path
     champion: Path | None
+    champion_passport: str = ""
     model_dir: Path
     output_dir: Path
     checkpoints: Path | None = None
@@ -70,6 +75,7 @@ def load(environment: Mapping[str, str]) -> Settings:
         data=Path(environment["SM_CHANNEL_DATA"]),
         spec=Path(environment["SM_CHANNEL_SPEC"]),
         champion=Path(champion) if champion else None,
+        champion_passport=_passport(given.get("champion_passport", NO_PASSPORT)),
         model_dir=Path(environment["SM_MODEL_DIR"]),
         output_dir=Path(environment["SM_OUTPUT_DATA_DIR"]),
         checkpoints=_checkpoints(Path(environment["SM_MODEL_DIR"])),
@@ -88,6 +94,10 @@ def _checkpoints(model_dir: Path) -> Path | None:
     """``/opt/ml/checkpoints``: there only for a job with a CheckpointConfig, and named by no variable."""
     folder = model_dir.parent / "checkpoints"
     return folder if folder.is_dir() else None
+
+
+def _passport(given: str) -> str:
+    return "" if given == NO_PASSPORT else given
 
 
 def _hyperparameters(path: Path) -> dict[str, str]:

@@ -100,6 +100,14 @@ def test_the_challenger_is_trained_beside_the_model_that_serves_now() -> None:
     assert job["Tags"] == [{"Key": "project", "Value": "upkeep"}]
 
 
+def test_the_champion_is_read_only_with_the_passport_it_was_released_with() -> None:
+    (job,) = run().called("createTrainingJob.sync")
+    assert job["HyperParameters"]["champion_passport"] == "none"
+    container = {"ModelDataUrl": "s3://artifacts/champion", "Environment": DECISION["environment"]}
+    (job,) = run(describeModel={"PrimaryContainer": container}).called("createTrainingJob.sync")
+    assert job["HyperParameters"]["champion_passport"] == "5" * 64
+
+
 def test_a_decision_is_registered_with_its_reason_and_ends_up_in_the_output() -> None:
     done = run()
     (package,) = done.called("createModelPackage")

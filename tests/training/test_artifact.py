@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from inference import serving
-from tests.training.examples import declare, environment, lines, pack, text
+from tests.training.examples import declare, environment, evaluation, lines, pack, text
 from training import artifact, bundle
 from training.artifact import Model
 from training.errors import ArtifactError
@@ -139,6 +139,25 @@ def test_a_pickle_in_a_folder_that_was_sealed_anew_never_runs_where_the_passport
     _reseal(folder)
     with pytest.raises(ArtifactError, match="registered was"):
         artifact.load(folder, registered)
+    assert not marker.exists()
+
+
+def test_a_champion_that_was_exchanged_in_its_bucket_never_runs_in_the_training_job(
+    folder, marker, tmp_path, capsys
+):
+    registered = _sha(folder / "passport.json")
+    (folder / "model.joblib").write_bytes(pickle.dumps(Marker(marker)))
+    _reseal(folder)
+    pack(folder, tmp_path / "champion" / "model.tar.gz")
+    variables = environment(
+        tmp_path / "job", declare(), {"a.csv": text(lines(200))}, champion=tmp_path / "champion"
+    )
+    given = tmp_path / "job" / "config" / "hyperparameters.json"
+    given.write_text(json.dumps(json.loads(given.read_text()) | {"champion_passport": registered}))
+    assert main(variables) == 0
+    found = evaluation(tmp_path / "job" / "output" / "data")
+    assert not found["comparable"]
+    assert f"registered was {registered}" in found["note"]
     assert not marker.exists()
 
 

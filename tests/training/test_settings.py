@@ -48,3 +48,13 @@ def test_without_a_champion_channel_there_is_no_champion(tmp_path):
 
 def test_the_failure_file_has_the_place_the_platform_reads():
     assert str(failure_file({})) == "/opt/ml/output/failure"
+
+
+@pytest.mark.parametrize(("given", "expected"), [({}, ""), ({"champion_passport": "none"}, "")])
+def test_a_champion_that_nobody_registered_has_no_passport_to_compare(tmp_path, given, expected):
+    assert load(_with(tmp_path, model="toy", run_id="1", **given)).champion_passport == expected
+
+
+def test_the_champions_registered_passport_is_what_it_is_compared_with(tmp_path):
+    settings = load(_with(tmp_path, model="toy", run_id="1", champion_passport="5" * 64))
+    assert settings.champion_passport == "5" * 64
