@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from models.spec import ModelSpec
+from models.spec import Feature, ModelSpec
 from training.artifact import Model
 from training.evidence import blocks, calibration, curves, fingerprints, paired, repeats, slices
 from training.evidence.paired import Difference
@@ -35,6 +35,7 @@ class Held:
     times: np.ndarray
     labels: np.ndarray
     start: int
+    _marks: dict[tuple[tuple[str, str], ...], np.ndarray] = field(default_factory=dict)
 
     @property
     def held_frame(self) -> Any:
@@ -45,6 +46,13 @@ class Held:
     def held_labels(self) -> np.ndarray:
         """Their labels."""
         return self.labels[self.start :]
+
+    def marks(self, features: Sequence[Feature]) -> np.ndarray:
+        """Fingerprints of all rows; those of the same columns are made once."""
+        columns = tuple((feature.name, feature.type) for feature in features)
+        if columns not in self._marks:
+            self._marks[columns] = fingerprints.of(self.frame, self.labels, features)
+        return self._marks[columns]
 
 
 @dataclass(frozen=True)
@@ -67,19 +75,18 @@ def leakage(rows: Held, challenger: Model, champion: Model | None) -> dict[str, 
         ``challenger`` and ``champion`` as ``repeats.find`` has them, and ``note``: why the rows are not
         fresh, empty when they are.
     """
-    ours = repeats.find(challenger.spec, rows.frame, rows.labels, rows.start, challenger.fitted, rows.start)
+    ours = repeats.find(rows.marks(challenger.spec.features), rows.start, challenger.fitted, rows.start)
     theirs = None
     if champion is not None:
         count = int(champion.passport.get("rows_fitted") or rows.start)
-        theirs = repeats.find(champion.spec, rows.frame, rows.labels, rows.start, champion.fitted, count)
+        theirs = repeats.find(rows.marks(champion.spec.features), rows.start, champion.fitted, count)
     note = repeats.too_many(ours, "the challenger") or repeats.too_many(theirs, "the champion")
     return {"challenger": ours, "champion": theirs, "note": note}
 
 
 def sample_of_fitted(spec: ModelSpec, rows: Held) -> np.ndarray:
     """What travels with the challenger, so that later holdouts can be compared with its rows."""
-    frame, labels = rows.frame.iloc[: rows.start], rows.labels[: rows.start]
-    return fingerprints.sample(fingerprints.of(frame, labels, spec.features))
+    return fingerprints.sample(rows.marks(spec.features)[: rows.start])
 
 
 def compare(spec: ModelSpec, rows: Held, challenger: Scored, champion: Scored) -> tuple[Difference, str]:

@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 
-from models.spec import ModelSpec
 from training.evidence import fingerprints
 
 # Of the rows that would ordinarily be new, so many may repeat fitted ones; the world is not quite steady.
@@ -24,15 +23,11 @@ _SURE = 5.0
 _DIGITS = 6
 
 
-def find(
-    spec: ModelSpec, frame: Any, labels: np.ndarray, start: int, fitted: np.ndarray, rows_fitted: int
-) -> dict[str, Any] | None:
+def find(marks: np.ndarray, start: int, fitted: np.ndarray, rows_fitted: int) -> dict[str, Any] | None:
     """How many held-out rows repeat rows that a model was fitted on, and how many are usual.
 
     Args:
-        spec: The model's; names its features.
-        frame: pandas frame of all rows, oldest first; a champion's columns must be there.
-        labels: Of all rows.
+        marks: Fingerprints of all rows, oldest first, of the features of that model.
         start: Position of the first row held out.
         fitted: Fingerprints of rows the model was fitted on: a sample, or all distinct ones, ascending.
         rows_fitted: How many rows it was fitted on.
@@ -41,7 +36,6 @@ def find(
         ``repeated`` and ``baseline``, shares of the rows held out, and ``rows``, how many the sample can tell
         of; None when it can tell of none.
     """
-    marks = fingerprints.of(frame, labels, spec.features)
     told = fingerprints.tells_of(fitted, marks)
     held = marks[start:][told[start:]]
     if not len(held) or not len(fitted):

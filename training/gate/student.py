@@ -6,11 +6,11 @@ Standard library only, for the judge carries neither numpy nor scipy.
 from __future__ import annotations
 
 import math
+from statistics import NormalDist
 
 # The fraction settles after about the square root of its larger parameter; this is more than enough.
-_LEAST_TERMS, _TERMS_PER_ROOT = 60, 4
-_HALVINGS = 200
-_FARTHEST = 1e15
+_LEAST_TERMS, _TERMS_PER_ROOT = 30, 4
+_CLOSE = 1e-9
 
 
 def tail(t: float, freedom: float) -> float:
@@ -28,14 +28,14 @@ def quantile(share: float, freedom: float) -> float:
     """The value that is exceeded with a chance of ``1 - share``.
 
     Args:
-        share: Between 0.5 and 1.
+        share: Above 0.5 and below 1.
         freedom: Degrees of freedom, above 0.
     """
-    low, high = 0.0, _FARTHEST
-    for _ in range(_HALVINGS):
+    low = high = NormalDist().inv_cdf(share)  # never above Student's
+    while tail(high, freedom) > 1 - share:
+        low, high = high, 2 * high
+    while high - low > _CLOSE * high:
         middle = (low + high) / 2
-        if middle in (low, high):
-            break
         low, high = (middle, high) if tail(middle, freedom) > 1 - share else (low, middle)
     return high
 

@@ -25,7 +25,7 @@ def _spec(*names):
 def _find(frame, labels, spec, rows_fitted=START, fitted=None):
     marks = fingerprints.of(frame, labels, spec.features)
     known = fingerprints.sample(marks[:START]) if fitted is None else fitted
-    return repeats.find(spec, frame, labels, START, known, rows_fitted)
+    return repeats.find(marks, START, known, rows_fitted)
 
 
 def _world(distinct, seed=0):
