@@ -22,8 +22,11 @@ PARAMETERS = (
     "StoppingCondition",
     "Tags",
 )
-# The managed rule behind .sync of processing jobs, as in AWS's own example of a workflow with one:
-# https://github.com/aws/amazon-sagemaker-examples/blob/main/step-functions-data-science-sdk/step_functions_mlworkflow_processing/step_functions_mlworkflow_scikit_learn_data_processing_and_model_evaluation.ipynb
+# The managed rule behind .sync. AWS's page names those of training and transform jobs, not this one:
+# https://docs.aws.amazon.com/step-functions/latest/dg/sagemaker-iam.html
+# It is in the policies of others who wait for processing jobs, such as
+# https://github.com/A3Data/hermione/blob/master/hermione/module_templates/__IMPLEMENTED_SAGEMAKER__/README.tpl.md
+# and not tried on AWS here; with another name, creating the state machine would fail and say so.
 SYNC_RULE = "StepFunctionsGetEventsForSageMakerProcessingJobsRule"
 # The job's own limit is shorter (`inference.preflight.prepare`); this one ends a wait for an instance.
 TIMEOUT_SECONDS = 3600
