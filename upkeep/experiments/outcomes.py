@@ -1,13 +1,15 @@
-"""Joins captured requests with their truths, in the order in which both were known.
+"""Joins captured requests with their truths, in an order that tells nothing of who answered.
 
 What is counted:
 
 - a request is one outcome, however many rows it has: its loss is the mean over its rows, and it counts once
   all of them have labels. Requests are what the endpoint draws a variant for, so rows of one are no draws of
   their own.
-- an outcome becomes known when its capture file and its last label file are both there. That order stays the
-  same from one look to the next, which is what makes looking again harmless. A label that is corrected takes
-  the place of the old one, and moves its outcome to the end.
+- outcomes count in the order of their label files, within a file in that of the requests' times, within a
+  second in that of their event ids. The order stays the same from one look to the next, which makes looking
+  again harmless, and it is the same for both variants: the bets are fair only while nobody can tell from the
+  order who answered next, so the times of capture files, which each variant has its own of, have no say in
+  it. A label that is corrected takes the place of the old one, and moves its outcome to the end.
 - requests that came while the weights were being changed were drawn by neither weight; they are left out, and
   so are ids that were given to several requests.
 """
@@ -41,13 +43,15 @@ class Outcome:
     """A request whose truth is known.
 
     Attributes:
-        known_at: Since when, seconds since 1970.
+        event: SageMaker's id of the request.
+        known_at: When its label came, seconds since 1970.
         asked_at: When the request came.
         treated: Whether the treatment answered.
         loss: From 0 to 1.
         weight: The treatment's share when the request came.
     """
 
+    event: str
     known_at: float
     asked_at: float
     treated: bool
@@ -126,7 +130,7 @@ def collect(
         _count(connection, found)
         found.outcomes = sorted(
             _outcomes(connection, record, task, found),
-            key=lambda o: (o.known_at, o.asked_at, o.treated, o.loss),
+            key=lambda o: (o.known_at, o.asked_at, o.event),
         )
     return found
 
@@ -155,7 +159,7 @@ def _load_captures(
     files = folder / "files.jsonl"
     with files.open("w", encoding="utf-8") as out:
         for one, path in captures:
-            line = {"path": str(path), "known": one.modified, "treated": one.variant == TREATMENT}
+            line = {"path": str(path), "treated": one.variant == TREATMENT}
             out.write(json.dumps(line) + "\n")
     connection.execute(queries.LINES, [[str(path) for _, path in captures], str(files)])
     connection.execute(queries.EVENTS)
@@ -202,7 +206,7 @@ def _outcomes(connection: Any, record: ExperimentRecord, task: Task, found: Coll
     found.waiting = _number(connection, "SELECT count(*) FROM asked")
     cursor = connection.execute(queries.OUTCOMES)
     while rows := cursor.fetchmany(_BATCH):
-        for asked, known, treated, span, data, encoding, kind, given in rows:
+        for event, asked, known, treated, span, data, encoding, kind, given in rows:
             try:
                 answers = read_answer(_text(data, encoding), kind or "", task)
                 value = _mean_loss(answers, given, loss, record.scale)
@@ -213,7 +217,9 @@ def _outcomes(connection: Any, record: ExperimentRecord, task: Task, found: Coll
             if value is not None:
                 found.waiting -= 1
                 weight = found.requests[span].weight
-                yield Outcome(known_at=known, asked_at=asked, treated=treated, loss=value, weight=weight)
+                yield Outcome(
+                    event=event, known_at=known, asked_at=asked, treated=treated, loss=value, weight=weight
+                )
 
 
 def _number(connection: Any, query: str, values: Sequence[Any] = ()) -> int:

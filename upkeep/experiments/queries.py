@@ -20,7 +20,7 @@ FROM (
 
 CAPTURES = """
 CREATE TABLE captures (
-    event VARCHAR, id VARCHAR, asked DOUBLE, known DOUBLE, treated BOOLEAN,
+    event VARCHAR, id VARCHAR, asked DOUBLE, treated BOOLEAN,
     data VARCHAR, encoding VARCHAR, kind VARCHAR
 )
 """
@@ -30,7 +30,7 @@ LINES = """
 CREATE TABLE lines AS
 SELECT c.eventMetadata.eventId AS event, c.eventMetadata.inferenceId AS id,
        epoch(try_cast(c.eventMetadata.inferenceTime AS TIMESTAMPTZ)) AS asked,
-       f.known, f.treated,
+       f.treated,
        c.captureData.endpointOutput.data AS data,
        c.captureData.endpointOutput.encoding AS encoding,
        c.captureData.endpointOutput.observedContentType AS kind
@@ -42,14 +42,14 @@ FROM read_json(?, format = 'newline_delimited', ignore_errors = true, filename =
                    eventMetadata: 'STRUCT(eventId VARCHAR, inferenceId VARCHAR, inferenceTime VARCHAR)'
                }) c
 JOIN read_json(?, format = 'newline_delimited',
-               columns = {path: 'VARCHAR', known: 'DOUBLE', treated: 'BOOLEAN'}) f
+               columns = {path: 'VARCHAR', treated: 'BOOLEAN'}) f
 ON c.filename = f.path
 """
 
 # A file may have been read twice, and an event is one request.
 EVENTS = """
 INSERT INTO captures
-SELECT event, nullif(trim(any_value(id)), ''), any_value(asked), min(known), any_value(treated),
+SELECT event, nullif(trim(any_value(id)), ''), any_value(asked), any_value(treated),
        any_value(data), any_value(encoding), any_value(kind)
 FROM lines WHERE event IS NOT NULL AND asked IS NOT NULL GROUP BY event
 """
@@ -93,9 +93,9 @@ WHERE l.place IS NOT NULL AND l.id NOT IN (SELECT id FROM asked)
 """
 
 OUTCOMES = """
-SELECT a.asked, greatest(a.known, max(m.seen)), a.treated, a.span,
+SELECT a.event, a.asked, max(m.seen), a.treated, a.span,
        any_value(a.data), any_value(a.encoding), any_value(a.kind),
        list({place: m.place, label: m.label})
 FROM asked a JOIN matched m USING (event)
-GROUP BY a.event, a.asked, a.known, a.treated, a.span
+GROUP BY a.event, a.asked, a.treated, a.span
 """

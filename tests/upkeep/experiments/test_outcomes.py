@@ -28,14 +28,23 @@ def test_a_request_and_its_label_are_an_outcome_of_the_variant_that_answered(fil
     assert first.weight == 0.1
 
 
-def test_outcomes_come_in_the_order_in_which_request_and_label_were_both_there(files):
-    files.captured("AllTraffic", capture("e1", T0 + 10, "r1"), modified=T0 + 500)
-    files.captured("AllTraffic", capture("e2", T0 + 20, "r2"), capture("e3", T0 + 30, "r3"), modified=T0 + 40)
-    files.labelled("r3,0\nr1,0\n", modified=T0 + 100)
-    files.labelled("r2,0\n", modified=T0 + 300)
+def test_outcomes_come_in_the_order_of_their_labels_then_of_their_requests(files):
+    files.captured("AllTraffic", capture("e1", T0 + 10, "r1"), capture("e2", T0 + 20, "r2"))
+    files.captured("Challenger", capture("e3", T0 + 5, "r3"), capture("e4", T0 + 40, "r4"))
+    files.labelled("r4,0\n", modified=T0 + 100)
+    files.labelled("r2,0\nr1,0\nr3,0\n", modified=T0 + 300)
     found = collected(files).outcomes
-    assert [o.asked_at - T0 for o in found] == [30, 20, 10]
-    assert [o.known_at - T0 for o in found] == [100, 300, 500]
+    assert [o.event for o in found] == ["e4", "e3", "e1", "e2"]
+    assert [o.known_at - T0 for o in found] == [100, 300, 300, 300]
+
+
+def test_the_order_does_not_tell_who_answered_or_how_well(files):
+    # All in one second and one label file: only SageMaker's random ids tell the outcomes apart.
+    for variant, events in (("AllTraffic", "caf"), ("Challenger", "bed")):
+        lines = [capture(e, T0 + 10, f"r{e}", [(0.1 * "abcdef".index(e), 0)]) for e in events]
+        files.captured(variant, *lines, modified=T0 + 20 + len(files.captures))
+    files.labelled("".join(f"r{e},0\n" for e in "fedcba"))
+    assert "".join(o.event for o in collected(files).outcomes) == "abcdef"
 
 
 def test_the_newest_of_several_labels_counts(files):

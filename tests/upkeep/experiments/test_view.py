@@ -17,6 +17,7 @@ def figures(treated_loss, control_loss, pairs=400, share=(200, 200), **changes):
     """Figures of an experiment in which each version has always the same loss."""
     outcomes = [
         Outcome(
+            event=f"{number:04}",
             known_at=T0 + number,
             asked_at=T0 + number,
             treated=bool(number % 2),
