@@ -20,7 +20,6 @@ from training.ledger.records import (
     QuarantineRecord,
     Record,
 )
-from training.ledger.rollouts import Rollouts
 from training.ledger.table import Ledger
 from upkeep.errors import UpkeepError
 from upkeep.runs import Clients
@@ -67,7 +66,7 @@ class ReplacedRecord(Record):
         return f"{self.prefix}{self.forget_id}#{self.key}"
 
 
-class OperatorLedger(Ledger, Rollouts):
+class OperatorLedger(Ledger):
     """The ledger with the writes that belong to people's commands."""
 
     def at(self, key: str, version_id: str) -> ObjectRecord | None:

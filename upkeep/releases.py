@@ -10,7 +10,6 @@ from typing import Any
 
 from upkeep import outcome, runs, serving
 from upkeep.conclude import release_failure
-from upkeep.errors import FAILED, RELEASED
 from upkeep.live import Row, release_rows
 from upkeep.outcome import EXIT_CODES
 from upkeep.outputs import ModelOutputs
@@ -197,11 +196,6 @@ def _unfinished(watched: Watched, now: Serving, package: Package | None, timeout
         reason = "The version is no longer in the registry."
     how = outcome.FAILED if watched.ended else outcome.TIMEOUT
     return Ending(outcome=how, reason=reason, watched=watched, serving=now, package=package)
-
-
-def exit_code(*, good: bool) -> int:
-    """The exit code of a command that has one way to end well."""
-    return RELEASED if good else FAILED
 
 
 def _listed(context: Clients, model: ModelOutputs) -> list[dict[str, Any]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any
@@ -20,6 +21,7 @@ SEED_VERSION = 0
 SEED_LABEL = "1.0.0"
 VARIANT = "AllTraffic"
 CSV, JSON = "text/csv", "application/json"
+_AT_ONCE = 8
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -222,7 +224,11 @@ def list_packages(context: Clients, model: ModelOutputs, limit: int = 50) -> lis
         PaginationConfig={"MaxItems": limit},
     )
     arns = [item["ModelPackageArn"] for page in pages for item in page["ModelPackageSummaryList"]]
-    return [parse_package(sagemaker.describe_model_package(ModelPackageName=arn)) for arn in arns]
+    # One after the other they take as many round trips: seconds, when somebody wants to go back.
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        return list(
+            pool.map(lambda arn: parse_package(sagemaker.describe_model_package(ModelPackageName=arn)), arns)
+        )
 
 
 def parse_package(described: Mapping[str, Any]) -> Package:
