@@ -195,8 +195,6 @@ def prepare(seen: Observation) -> Action:
         return Create()
     if seen.check_wanted and CHECK not in record.passed:
         return _check(seen)
-    if seen.stop_rings:
-        return SetStopAlarm(ringing=False)
     if seen.ringing:
         return Wait(why=f"alarms ring before the rollout: {', '.join(seen.ringing)}")
     return note(phase=UPDATING, token=endpoint.token)
@@ -225,6 +223,8 @@ def _watch(seen: Observation) -> Action:
             return off
         if endpoint.status in MOVING:
             return Wait(why=f"the endpoint is {endpoint.status}")
+        if seen.stop_rings:
+            return SetStopAlarm(ringing=False)
         return Update(config=record.to_config, gradual=True, package_arn=record.package_arn)
     if endpoint.status in MOVING:
         if off is not None and endpoint.status == UPDATING_STATUS and not seen.stop_rings:
@@ -274,22 +274,32 @@ def _give_up(seen: Observation) -> Action:
     package = seen.package(record.package_arn)
     if record.outcome != WITHDRAWN and package is not None and package.mark != record.outcome:
         return Mark(package_arn=package.arn, release=record.outcome, reason=record.failure, reject=True)
+    if seen.endpoint.config == record.to_config and _replaced(seen):
+        # It could not be taken back: whatever it is worth, it is what serves.
+        return Mark(package_arn=record.serving_package, release=SUPERSEDED)
     return history.freed(record, seen.endpoint.config, record.outcome, record.failure, seen.now)
 
 
 def _finish(seen: Observation) -> Action:
     """The version is live: what it replaced is marked, and the claim is free."""
     record = seen.rollout
-    old = seen.package(record.serving_package)
-    if old is not None and old.arn != record.package_arn and old.mark == LIVE:
-        return Mark(package_arn=old.arn, release=SUPERSEDED)
+    if _replaced(seen):
+        return Mark(package_arn=record.serving_package, release=SUPERSEDED)
     reason = f"version {record.version} serves"
     return history.freed(record, seen.endpoint.config, LIVE, reason, seen.now)
+
+
+def _replaced(seen: Observation) -> bool:
+    """Whether the version that served before still has the mark of what serves."""
+    old = seen.package(seen.rollout.serving_package)
+    return old is not None and old.arn != seen.rollout.package_arn and old.mark == LIVE
 
 
 def called_off(seen: Observation) -> Note | None:
     """Why a release must not go on: stopped, no longer approved, or too slow."""
     record = seen.rollout
+    if record.from_config == record.to_config == seen.endpoint.config:
+        return None  # it serves already, and all that is left is to write that down
     if record.stop:
         return note(phase=ENDING, outcome=ROLLED_BACK, failure=record.stop)
     if not seen.approved(record.package_arn):

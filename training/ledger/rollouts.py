@@ -52,6 +52,7 @@ class RolloutRecord(Record):
     Attributes:
         model: Whose endpoint.
         owner: ARN of the execution that holds the claim; empty when it is free.
+        epoch: How often a claim was taken: whoever decided on an older one has seen another world.
         operation: What it does: ``release``, ``rollback``, or one of an experiment.
         package_arn: The version that is brought into service; empty for the seed.
         version: Of that, for people.
@@ -87,6 +88,7 @@ class RolloutRecord(Record):
     prefix: ClassVar[str] = SORT_KEY
     model: str
     owner: str = ""
+    epoch: int = 0
     operation: str = ""
     package_arn: str = ""
     version: str = ""
@@ -145,20 +147,26 @@ class Rollouts(Core):
         item = self._get(model, SORT_KEY)
         return RolloutRecord.from_item(item) if item else RolloutRecord(model=model)
 
-    def claim_rollout(self, model: str, owner: str, was: str, /, **changes: Any) -> RolloutRecord | None:
+    def claim_rollout(
+        self, model: str, owner: str, seen: RolloutRecord, /, **changes: Any
+    ) -> RolloutRecord | None:
         """Take the claim, and write down what is done under it.
 
-        Race: of many callers one gets the record, the others None.
+        Race: of many callers one gets the record, the others None; so does who has seen it free before
+        another took it and freed it again, because what was decided then is out of date.
 
         Args:
             model: Whose endpoint.
             owner: Who takes it.
-            was: Whose it was; empty when it was free. One that has died is named, so that of two who saw it
-                dead one wins.
+            seen: The record that this was decided on: free, or of an owner who has died.
             changes: Fields of the record.
         """
-        mine = "#owner = :was" if was else "attribute_not_exists(#owner) OR #owner = :was"
-        return self._change(model, {**changes, "owner": owner}, mine, {"was": was})
+        unclaimed = "attribute_not_exists(#epoch)"
+        condition = f"#owner = :was AND #epoch = :epoch OR {unclaimed}"
+        if seen.owner or seen.epoch:
+            condition = "#owner = :was AND #epoch = :epoch"
+        values = {"was": seen.owner, "epoch": seen.epoch}
+        return self._change(model, {**changes, "owner": owner, "epoch": seen.epoch + 1}, condition, values)
 
     def update_rollout(self, model: str, holder: str, /, **changes: Any) -> RolloutRecord | None:
         """Write what became of a rollout, as its owner; race: None when another has the claim."""
