@@ -27,12 +27,13 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from models.sections import Block
 from models.spec import LOWER_IS_BETTER, Gate, ModelSpec, Task, parse
 from training.evidence import blocks as spans
 from training.evidence import collect, holdout, paired, weighted
@@ -43,7 +44,7 @@ from training.ledger.holdouts import shares_used
 CONFIDENCE = 0.95
 POWER = 0.9
 RETRAININGS = 1000
-REPEATS = 20
+HISTORIES, REPEATS = 400, 20
 # Twenty times as many comparisons: their standard errors may be off by 4 % instead of 2 %.
 REPEAT_RESAMPLES = 300
 START = np.datetime64("2024-01-01T00:00:00", "us")
@@ -91,26 +92,33 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--retrainings", type=int, default=RETRAININGS)
-    parser.add_argument("--repeats", type=int, default=REPEATS, help="challengers on one holdout")
+    parser.add_argument("--histories", type=int, default=HISTORIES, help="holdouts that are used repeatedly")
+    parser.add_argument("--repeats", type=int, default=REPEATS, help="challengers on each of them")
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--json", type=Path, help="write the figures here")
     options = parser.parse_args()
     started = time.perf_counter()
     with ProcessPoolExecutor(options.processes) as pool:
-        found = list(rows_of(options.retrainings, options.repeats, partial(pool.map, chunksize=10)))
-    show(found)
+        run = partial(pool.map, chunksize=5)
+        found = []
+        for row in rows_of(options.retrainings, options.histories, options.repeats, run):
+            found.append(row)
+            show(row, head=len(found) == 1)
     if options.json:
         report = {"confidence": CONFIDENCE, "power": POWER, "rows": found}
         options.json.write_text(json.dumps(report, indent=1), encoding="utf-8")
     print(f"{time.perf_counter() - started:.0f} s")
 
 
-def rows_of(retrainings: int, repeats: int, run: Callable[..., Any] = map) -> Iterator[dict[str, Any]]:
+def rows_of(
+    retrainings: int, histories: int, repeats: int, run: Callable[..., Any] = map
+) -> Iterator[dict[str, Any]]:
     """Answer every question for every metric.
 
     Args:
         retrainings: How many each answer comes from.
-        repeats: How many challengers share a holdout in the last question.
+        histories: How many the answer to the last question comes from.
+        repeats: How many challengers share a holdout in it.
         run: ``map``, or that of a pool.
     """
     for case in CASES:
@@ -129,8 +137,8 @@ def rows_of(retrainings: int, repeats: int, run: Callable[..., Any] = map) -> It
             yield answer(case, question, truth, promoted, retrainings)
         often = Gate(metric=case.metric, confidence=CONFIDENCE, max_holdout_uses=repeats)
         for question, counted in (("repeated, each as the first", False), ("repeated", True)):
-            promoted = sum(run(partial(repeat, case, often, repeats, counted), seeds))
-            yield answer(case, question, 0.0, promoted, retrainings)
+            promoted = sum(run(partial(repeat, case, often, repeats, counted), range(histories)))
+            yield answer(case, question, 0.0, promoted, histories)
 
 
 def retrain(case: Case, gate: Gate, error: float, seed: int) -> bool:
@@ -166,7 +174,7 @@ def judge(
     resamples: int = paired.MOST_RESAMPLES,
 ) -> Decision:
     """Measure and decide, as the job and the judge do."""
-    spec = declare(case, gate)
+    spec = declare(case.task, gate.metric, gate.block)
     blocks = spans.number(rows.times, gate.block)
     found = paired.compare(
         case.task, gate.metric, rows.labels, challenger, champion, blocks, resamples=resamples, seed=seed
@@ -186,16 +194,17 @@ def judge(
     return decide(evaluation, gate, uses)
 
 
-def declare(case: Case, gate: Gate) -> ModelSpec:
-    """A spec with the case's metric and the gate's block."""
+@cache
+def declare(task: Task, metric: str, block: Block) -> ModelSpec:
+    """A spec with the metric and the block."""
     return parse(
         {
             "name": "made-up",
-            "task": case.task,
+            "task": task,
             "target": "label",
             "time_column": "at",
             "features": {"x": {"type": "number"}},
-            "gate": {"metric": gate.metric, "block": gate.block},
+            "gate": {"metric": metric, "block": block},
         }
     )
 
@@ -269,15 +278,16 @@ def interval(hits: int, tries: int, confidence: float = 0.95) -> tuple[float, fl
     return low, high
 
 
-def show(found: list[dict[str, Any]]) -> None:
-    print("| metric | question | true gain | promoted | 95 % interval | asked |")
-    print("|---|---|---:|---:|---:|---|")
-    for row in found:
-        verdict = "" if row["held"] is None else " yes" if row["held"] else " NO"
-        print(
-            f"| {row['metric']} | {row['question']} | {row['true_gain']:.4f} | {row['share']:.1%} | "
-            f"{row['low']:.1%} - {row['high']:.1%} | {row['asked']}{verdict} |"
-        )
+def show(row: dict[str, Any], *, head: bool) -> None:
+    if head:
+        print("| metric | question | true gain | promoted | of | 95 % interval | asked |")
+        print("|---|---|---:|---:|---:|---:|---|")
+    verdict = "" if row["held"] is None else " yes" if row["held"] else " NO"
+    print(
+        f"| {row['metric']} | {row['question']} | {row['true_gain']:.4f} | {row['share']:.1%} | "
+        f"{row['retrainings']:,} | {row['low']:.1%} - {row['high']:.1%} | {row['asked']}{verdict} |",
+        flush=True,
+    )
 
 
 if __name__ == "__main__":

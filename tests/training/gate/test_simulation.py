@@ -8,7 +8,7 @@ import pytest
 from benchmarks import gate as simulation
 from models.spec import Gate
 
-RETRAININGS = 300
+RETRAININGS = 200
 MEAN, AREA, SQUARE = "log_loss", "roc_auc", "rmse"
 CASES = {case.metric: case for case in simulation.CASES}
 
@@ -41,8 +41,8 @@ def test_counting_rows_as_independent_would_promote_equal_models():
 
 
 def test_twenty_equal_challengers_on_the_same_rows_are_no_better_off_than_one():
-    histories, gate = 60, Gate(metric=SQUARE, confidence=0.95, max_holdout_uses=20)
-    case = replace(CASES[SQUARE], rows=4)
+    histories, gate = 40, Gate(metric=SQUARE, confidence=0.95, max_holdout_uses=20)
+    case = replace(CASES[SQUARE], hours=80, rows=4)
     honest, naive = (
         sum(map(partial(simulation.repeat, case, gate, 20, counted), range(histories)))
         for counted in (True, False)
