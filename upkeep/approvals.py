@@ -28,8 +28,10 @@ def check_approval(
     """
     package = _package_of(version, "approved")
     name, number = f"Version {version.label} of {version.model}", version.number
-    if version.state in (models.LIVE, models.EXPERIMENT):
+    if version.state == models.LIVE:
         raise UpkeepError(f"{name} serves already.")
+    if version.state == models.EXPERIMENT:
+        raise UpkeepError(f"{name} is part of an experiment. `upkeep experiment stop --promote` releases it.")
     if version.state == models.RELEASING:
         raise UpkeepError(f"{name} is being released; `upkeep status` shows how far it is.")
     if package.fact("decision") == "refuse" and not (override and comment):
@@ -41,6 +43,11 @@ def check_approval(
         raise UpkeepError(
             f"{name} served before. `upkeep rollback {number}` brings it back at once; "
             "--again releases it anew, with the check and the baking."
+        )
+    if version.state == models.TRIED and not again:
+        raise UpkeepError(
+            f"{name} was part of an experiment: {version.reason or 'no reason recorded'}. "
+            f"`upkeep models approve {number} --again` releases it."
         )
     if package.release in models.TAKEN_BACK and not again:
         raise UpkeepError(

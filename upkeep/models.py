@@ -16,14 +16,13 @@ from upkeep.render import iso
 from upkeep.runs import Clients
 from upkeep.serving import SEED_LABEL, SEED_VERSION, Package, Serving
 
-LIVE, EXPERIMENT, RELEASING = "live", "experiment", "releasing"
+LIVE, EXPERIMENT, RELEASING, TRIED = "live", "experiment", "releasing", "tried"
 APPROVED, PENDING, SUPERSEDED = "approved", "pending", "superseded"
 REFUSED, REJECTED, ROLLED_BACK, FAILED = "refused", "rejected", "rolled back", "failed"
 SEED, PREVIOUS = "seed", "previous"
 RELEASE = "release"
 # The release function's words for how a release went wrong, and ours.
 TAKEN_BACK = {"rolled_back": ROLLED_BACK, "failed": FAILED, "refused": REFUSED}
-_WAYS_BACK = (SUPERSEDED, EXPERIMENT)
 _SHOWN = 12
 
 
@@ -36,8 +35,8 @@ class Version:
         number: Its package number; 0 for the seed.
         label: `1.2.3`, or `v7` when it was registered without one.
         run_id: The run that made it.
-        state: live, experiment, releasing, approved, pending, superseded, refused, rejected, rolled back or
-            failed.
+        state: live, experiment, releasing, approved, pending, tried (in an experiment that is over),
+            superseded, refused, rejected, rolled back or failed.
         package: What the registry holds; None for the seed, which Pulumi made.
         model_data_url: Its artefact.
         share: Its share of the traffic.
@@ -95,7 +94,8 @@ class Version:
         """Why it is in its state, as far as somebody has said so."""
         if self.package is None:
             return ""
-        if self.package.release in TAKEN_BACK and (said := self.package.fact("release_reason")):
+        noted = self.package.release in TAKEN_BACK or self.state == TRIED
+        if noted and (said := self.package.fact("release_reason")):
             return said.removeprefix(f"{self.state}: ")
         return self.package.note or self.fact("reason")
 
@@ -173,7 +173,7 @@ class Registry:
                 key=lambda one: one.package.fact("released_at") if one.package else "", reverse=True
             )
             found = [*replaced, seed]
-        unique = {one.number: one for one in found if one is not None and one.state in _WAYS_BACK}
+        unique = {one.number: one for one in found if one is not None and one.state == SUPERSEDED}
         return list(unique.values())
 
     @property
@@ -249,6 +249,8 @@ def state_of(package: Package, now: Serving, rollout: RolloutRecord | None = Non
         return TAKEN_BACK[package.release]
     if package.release in (SUPERSEDED, LIVE):
         return SUPERSEDED
+    if package.release == EXPERIMENT:
+        return TRIED
     if package.approval == "Approved":
         return APPROVED
     if package.approval == "PendingManualApproval":

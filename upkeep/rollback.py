@@ -187,7 +187,12 @@ def _check(registry: Registry, target: Version, *, stopping: bool) -> None:
             f"{name} is no way back: it was tried and {target.state}"
             f"{f' ({target.reason})' if target.reason else ''}. {others}"
         )
-    if target.state not in (models.SUPERSEDED, models.EXPERIMENT):
+    if target.state == models.EXPERIMENT:
+        raise UpkeepError(
+            f"{name} has a part of the traffic in an experiment; `upkeep experiment stop --promote` makes it "
+            f"serve alone. {others}"
+        )
+    if target.state != models.SUPERSEDED:
         raise UpkeepError(
             f"{name} is {target.state} and has never served; `upkeep models approve {target.number}` "
             f"releases it. {others}"

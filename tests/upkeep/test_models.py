@@ -48,9 +48,11 @@ def test_states_come_from_what_serves_first_and_then_from_what_was_noted(shelf, 
     shelf.add(8, "1.0.8", approval="Rejected", approver="Anna")
     shelf.add(9, "1.0.9", approval="Rejected")
     shelf.add(10, "1.0.10")
+    shelf.add(11, "1.0.11", release="experiment", release_reason="tried beside version 1.0.2 in x1")
+    assert registry().find("11").reason == "tried beside version 1.0.2 in x1"
     assert states(registry()) == {
         0: "superseded", 1: "superseded", 2: "live", 3: "pending", 4: "refused", 5: "rolled back",
-        6: "failed", 7: "refused", 8: "rejected", 9: "failed", 10: "approved",
+        6: "failed", 7: "refused", 8: "rejected", 9: "failed", 10: "approved", 11: "tried",
     }  # fmt: skip
 
 

@@ -261,6 +261,7 @@ def test_an_approval_during_a_rollout_says_that_it_comes_after_it(two, operate):
             r"refused by the gate: worse by 0.1.*--override",
         ),
         ({"release": "rolled_back", "release_reason": "alarm rang"}, "2", "rolled back: alarm rang.*--again"),
+        ({"release": "experiment", "release_reason": "tried in x1"}, "2", "experiment: tried in x1.*--again"),
         ({"release": "superseded"}, "2", "served before. `upkeep rollback 2`"),
         ({"approval": "Approved"}, "2", "is approved already, and its release has not begun"),
         ({}, "9", "has no version '9'"),
@@ -271,6 +272,14 @@ def test_an_approval_that_would_do_nothing_or_harm_is_refused(two, operate, prep
     answer = operate("models", "approve", version)
     assert answer.code == 1
     assert re.search(said, answer.err), answer.err
+    assert two.updates() == []
+
+
+def test_what_is_in_an_experiment_is_neither_approved_nor_rejected(two, operate):
+    two.urls[two.config] = [("AllTraffic", two.url(1), 0.9), ("Challenger", two.url(2), 0.1)]
+    assert "`upkeep experiment stop --promote` releases it" in operate("models", "approve", "2").err
+    assert "`upkeep experiment stop` ends it" in operate("models", "reject", "2", "--reason", "x").err
+    assert "`upkeep experiment stop --promote` makes it serve alone" in operate("rollback", "2").err
     assert two.updates() == []
 
 
