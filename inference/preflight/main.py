@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import html
 import json
 import os
 import signal
 import sys
 import traceback
+from collections.abc import Mapping
 from pathlib import Path
 from types import FrameType
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from inference.preflight import job, places, report
 from inference.preflight import settings as check_settings
@@ -41,13 +43,23 @@ def main() -> int:
     return 0
 
 
-def _write(document: dict[str, object], folders: Folders) -> None:
+def _write(document: Mapping[str, Any], folders: Folders) -> None:
     folders.output.mkdir(parents=True, exist_ok=True)
-    (folders.output / places.REPORT).write_text(report.render(document), encoding="utf-8")
+    (folders.output / places.REPORT).write_text(_page(document), encoding="utf-8")
     text = json.dumps(document, indent=1, allow_nan=False)
     (folders.output / places.RESULT).write_text(text + "\n", encoding="utf-8")
-    for line in document["log"] if isinstance(document["log"], list) else []:
+    for line in document["log"]:
         print(f"server: {line}")
+
+
+def _page(document: Mapping[str, Any]) -> str:
+    """The report; one that cannot be drawn holds no release up."""
+    try:
+        return report.render(document)
+    except Exception as error:  # noqa: BLE001 - check.json decides, and is written in any case
+        traceback.print_exc()
+        why = html.escape(repr(error))
+        return f"<!doctype html>\n<p>The report could not be drawn: {why}; see check.json.</p>\n"
 
 
 def _fail(folders: Folders, reason: str) -> int:

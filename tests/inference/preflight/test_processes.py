@@ -14,13 +14,15 @@ from typing import Any
 import pytest
 from werkzeug.wrappers import Response
 
-from inference.preflight import champion
+from inference.preflight import champion, main
+from inference.preflight.outcome import Outcome
 from inference.preflight.recorded import Recorded
 from inference.preflight.rival import Rival, RivalError
 from inference.preflight.server import Server, ServerError
 from inference.preflight.settings import Folders
 from inference.preflight.unpack import UnpackError, unpack
 from tests.inference.preflight.running import requests, tarball
+from tests.inference.preflight.test_result import SETTINGS
 
 # Starts a child as gunicorn does, and answers with the status that a file holds.
 SERVE = """#!{python}
@@ -227,6 +229,19 @@ class TestUnpacking:
         (tmp_path / "a").write_bytes(tarball({"model.joblib": "x" * 11}))
         with pytest.raises(UnpackError, match="unpacks to more than 10 bytes"):
             unpack(tmp_path / "a", tmp_path / "out")
+
+
+def test_a_report_that_cannot_be_drawn_holds_no_result_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(_document: Any) -> str:
+        raise ValueError("<axis>")
+
+    monkeypatch.setattr("inference.preflight.report.render", broken)
+    folders = Folders(tmp_path)
+    main._write(Outcome(passed=True, reason="fine").to_dict(SETTINGS), folders)
+    assert json.loads((folders.output / "check.json").read_text())["passed"] is True
+    assert "ValueError(&#x27;&lt;axis&gt;&#x27;)" in (folders.output / "check.html").read_text()
 
 
 def test_paths_of_the_container_lead_below_the_root_of_this_one() -> None:
