@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import FrameType
@@ -13,6 +13,7 @@ from types import FrameType
 from inference.preflight import judge, measure, places, rows, shadow
 from inference.preflight.judge import RefusedError
 from inference.preflight.outcome import Outcome
+from inference.preflight.recorded import Recorded
 from inference.preflight.rival import Rival, RivalError
 from inference.preflight.server import Reply, Server, ServerError
 from inference.preflight.settings import Folders, Settings
@@ -54,7 +55,7 @@ def _check(
     server = Server(_environment(settings.challenger.environment, folders), folders.work / "server.log")
     started.callback(server.stop)
     server.start()
-    # It answers while the other one still starts, on another processor.
+    # It answers while the server still starts, on another processor.
     rival = _rival(settings, folders, outcome, started)
     try:
         outcome.started_seconds = server.wait_until_ready(settings.start_seconds)
@@ -86,7 +87,7 @@ def _ask(
     ]
     limit = settings.max_latency_milliseconds
     outcome.latency = measure.latency(
-        server, singles[: measure.TIMED], limit, _LATENCY_SHARE * (deadline - time.monotonic())
+        server, _spread(singles, measure.TIMED), limit, _LATENCY_SHARE * (deadline - time.monotonic())
     )
     judge.check_latency(outcome.latency, limit)
     replies = measure.replay(server, settings.requests, _REPLAY_SHARE * (deadline - time.monotonic()))
@@ -96,10 +97,17 @@ def _ask(
     if before is not None:
         outcome.shadow = shadow.compare(shadow.pairs(asked, before, replies))
     wanted = [request for request, answered in zip(settings.requests, must, strict=True) if answered]
-    crowd = measure.burst(server, singles[: measure.BURST] or wanted, deadline - time.monotonic())
+    crowd = measure.burst(server, _spread(singles, measure.BURST) or wanted, deadline - time.monotonic())
     if crowd:
         outcome.burst_milliseconds = measure.percentile([r.milliseconds for r in crowd], measure.SHARE)
     judge.check_answers(replies, crowd, before, must)
+
+
+def _spread(found: Sequence[Recorded], count: int) -> list[Recorded]:
+    """So many of them, from the first to the last, evenly."""
+    if len(found) <= count:
+        return list(found)
+    return [found[i * len(found) // count] for i in range(count)]
 
 
 def _rival(settings: Settings, folders: Folders, outcome: Outcome, started: ExitStack) -> Rival | None:
