@@ -30,6 +30,8 @@ _log = Logger(service="release")
 # After so long the function answers "again" instead of going on itself: its own time is limited.
 SECONDS = 40
 MAX_STEPS = 60
+# Looks, and the pause after each of them until there were as many.
+_PAUSES = ((30, 1), (60, 5), (300, 20), (float("inf"), 60))
 # Operations of experiments have a module of their own: `step(tools, request, count)`, same answer as `go_on`.
 EXPERIMENT, EXPERIMENTS = "experiment_", "inference.release.experiments"
 
@@ -214,8 +216,12 @@ def _tell_of_adopted(tools: Tools, before: Observation) -> dict[str, str]:
 
 
 def _pause(count: int) -> int:
-    """Seconds until the next look: short at first, because a sandbox or a rollback is quick."""
-    return 1 if count < 30 else 5 if count < 60 else 20
+    """Seconds until the next look: short at first, because a sandbox or a rollback is quick.
+
+    Long at last, because an execution has at most 25,000 events and a look makes nine.
+    https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html
+    """
+    return next(seconds for looks, seconds in _PAUSES if count < looks)
 
 
 def _shown(seen: Observation) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""A small interpreter of the Amazon States Language (JSONPath), enough to run our two machines against fakes.
+"""A small interpreter of the Amazon States Language (JSONPath), enough to run our machines against fakes.
 
 Rules: https://states-language.net/spec.html. Retries are not acted out; a fake that raises goes to Catch.
 """
@@ -74,7 +74,7 @@ def execute(definition: Mapping[str, Any], given: Any, fakes: Mapping[str, Fake]
             name = next((r["Next"] for r in state["Choices"] if holds(r, data)), state["Default"])
             continue
         if kind == "Wait":
-            run.waited_seconds += state["Seconds"]
+            run.waited_seconds += state["Seconds"] if "Seconds" in state else get(state["SecondsPath"], data)
         elif kind == "Pass":
             result = resolve(state["Parameters"], data)
             data = put(data, state.get("ResultPath", "$"), result)

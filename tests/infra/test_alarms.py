@@ -93,8 +93,8 @@ def test_a_changed_threshold_changes_one_alarm_and_nothing_else() -> None:
         for r in changed.custom
         if r.inputs != before[r.name] and r.type.rpartition(":")[2] not in frozen
     ]
-    # The spec itself is an object in the artifacts bucket. The endpoint and the release machine name the first
-    # configuration, which is one of the frozen ones: without its state, as here, its name follows the spec.
+    # The spec itself is an object in the artifacts bucket. The endpoint and the release machine name the
+    # first configuration, one of the frozen ones: without a state, as here, its name follows the spec.
     follows = ["flights-endpoint", "flights-release-machine"]
     assert sorted(different) == sorted(["flights-endpoint-4xx", "flights-spec", *follows])
 

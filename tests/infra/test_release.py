@@ -1,309 +1,325 @@
-import re
-from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+"""The release machine asks the function, waits, runs the check and tells people; and who may do what."""
+
+import json
+from dataclasses import replace
 from typing import Any
 
+import botocore.session
 import pytest
+from botocore.validate import ParamValidator
 
 from infra import release_plan
+from infra.alarms import ROLLOUT_KINDS, rollout_alarm
 from infra.naming import Names
-from infra.release import approval_pattern
-from infra.release_plan import ReleasePlan
-from infra.release_states import release_definition
+from infra.preflight import PARAMETERS
+from infra.release import approval_pattern, cut_off_pattern
+from infra.release_plan import ReleasePlan, function_plan, rollback_alarms
+from infra.release_states import ANSWER, release_definition
+from infra.serving import MOST_ALARMS, deployment_config, deployment_seconds
 from models.load import load
+from models.spec import MOST_ROLLBACK_ALARMS, ModelSpec, SpecError
 from tests.infra import states
-from tests.infra.mocks import deploy
+from tests.infra.mocks import ACCOUNT, REGION, deploy, standard
 from tests.infra.states import TaskError
 
 NAMES = Names(stack="dev", account_id="123456789012", region="eu-central-1")
-SPEC = load(["flights"], {"flights": {"serving": {"instance_count": 1}}})["flights"]
+ARN = "arn:aws:sagemaker:eu-central-1:123456789012:model-package/upkeep-dev-flights/7"
+EVENT = {"detail": {"ModelPackageArn": ARN, "ModelApprovalStatus": "Approved"}}
+BASE = "upkeep-dev-flights"
+
+
+def _spec(**serving: Any) -> ModelSpec:
+    return load(["flights"], {"flights": {"serving": serving}})["flights"]
+
+
 PLAN = ReleasePlan(
     names=NAMES,
-    spec=SPEC,
+    spec=_spec(),
     role_arn="arn:role",
     key_arn="arn:key",
     topic_arn="arn:topic",
-    verify_arn="arn:verify",
-    data_bucket="data",
+    function_arn="arn:function",
+    seed_config=f"{BASE}-v0-seed",
+    code_key="code/x/code.tar.gz",
     tags={"project": "upkeep"},
 )
-ARN = "arn:aws:sagemaker:eu-central-1:123456789012:model-package/upkeep-dev-flights/7"
-EVENT = {"detail": {"ModelPackageArn": ARN, "ModelApprovalStatus": "Approved"}}
-NAME = "upkeep-dev-flights-v7-0123abcd"
+EMPTY: dict[str, Any] = {
+    "do": "", "seconds": 0, "check": {}, "subject": "", "message": "", "error": "", "reason": "",
+    "outcome": "", "request": {}, "count": 0,
+}  # fmt: skip
+LIVE = {"do": "done", "outcome": "live", "subject": "it serves", "message": "all of it"}
 
 
-@dataclass
-class World:
-    """A SageMaker with one endpoint that takes `looks` looks to update.
+def _run(*answers: dict[str, Any] | Exception, **fakes: Any) -> states.Run:
+    """An execution whose function gives these answers, one after the other."""
+    waiting = list(answers)
 
-    Attributes:
-        outcome: What an update comes to: `updated`, `rolled back`, `failed`, `never`.
-        busy: Looks until somebody else's update is over.
-    """
+    def invoke(parameters: dict[str, Any]) -> dict[str, Any]:
+        answer = waiting.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        payload = parameters["Payload"]
+        return {"Payload": {**EMPTY, "count": payload["count"] + 1, "request": payload["request"], **answer}}
 
-    approval: str = "Approved"
-    metadata: dict[str, str] = field(default_factory=dict)
-    serving: str = "old"
-    outcome: str = "updated"
-    looks: int = 2
-    busy: int = 0
-    refused_updates: int = 0
-    verified: Any = True
-    models: dict[str, str] = field(default_factory=lambda: {"old": "s3://artifacts/old"})
-    updating: str = ""
-    left: int = 0
-    failure: str = ""
-    answers: dict[str, Any] = field(default_factory=dict)
-
-    def run(self) -> states.Run:
-        names = ("describeModelPackage", "describeEndpoint", "describeEndpointConfig", "describeModel")
-        names += (
-            "createModel",
-            "createEndpointConfig",
-            "updateEndpoint",
-            "invoke",
-            "updateModelPackage",
-            "publish",
-        )
-        return states.execute(release_definition(PLAN), EVENT, {name: self._fake(name) for name in names})
-
-    def _fake(self, name: str) -> states.Fake:
-        def call(parameters: dict[str, Any]) -> Any:
-            answer = self.answers.get(name)
-            if isinstance(answer, Exception):
-                raise answer
-            return getattr(self, re.sub(r"([A-Z])", r"_\1", name).lower())(parameters)
-
-        return call
-
-    def describe_model_package(self, _: dict[str, Any]) -> dict[str, Any]:
-        container = {"Image": "image", "ModelDataUrl": "s3://artifacts/new"}
-        found = {
-            "ModelPackageArn": ARN,
-            "ModelPackageVersion": 7,
-            "ModelApprovalStatus": self.approval,
-            "InferenceSpecification": {"Containers": [container]},
-        }
-        return found | ({"CustomerMetadataProperties": self.metadata} if self.metadata else {})
-
-    def describe_endpoint(self, _: dict[str, Any]) -> dict[str, Any]:
-        found = {"EndpointStatus": "InService", "EndpointConfigName": self.serving}
-        if self.failure:
-            return found | {"FailureReason": self.failure}
-        if self.busy:
-            self.busy -= 1
-            return found | {"EndpointStatus": "Updating"}
-        if not self.updating:
-            return found
-        if self.left or self.outcome == "never":
-            self.left -= 1
-            return found | {"EndpointStatus": "Updating"}
-        done, self.updating = self.updating, ""
-        if self.outcome == "failed":
-            return found | {"EndpointStatus": "Failed"}
-        if self.outcome == "rolled back":
-            self.failure = "The model container did not pass the health check"
-            return found | {"FailureReason": self.failure}
-        self.serving = done
-        return found | {"EndpointConfigName": done}
-
-    def describe_endpoint_config(self, parameters: dict[str, Any]) -> dict[str, Any]:
-        return {"ProductionVariants": [{"ModelName": parameters["EndpointConfigName"]}]}
-
-    def describe_model(self, parameters: dict[str, Any]) -> dict[str, Any]:
-        return {"PrimaryContainer": {"ModelDataUrl": self.models[parameters["ModelName"]]}}
-
-    def create_model(self, parameters: dict[str, Any]) -> dict[str, Any]:
-        assert parameters["ModelName"] not in self.models, "names are unique"
-        self.models[parameters["ModelName"]] = parameters["PrimaryContainer"]["ModelDataUrl"]
-        return {"ModelArn": "arn"}
-
-    def create_endpoint_config(self, _: dict[str, Any]) -> dict[str, Any]:
-        return {"EndpointConfigArn": "arn"}
-
-    def update_endpoint(self, parameters: dict[str, Any]) -> dict[str, Any]:
-        if self.refused_updates:
-            self.refused_updates -= 1
-            self.busy = 1
-            raise TaskError("SageMaker.SageMakerException", "Cannot update in-progress endpoint")
-        self.updating, self.left = parameters["EndpointConfigName"], self.looks
-        return {"EndpointArn": "arn"}
-
-    def invoke(self, _: dict[str, Any]) -> dict[str, Any]:
-        return {"Payload": {"verified": self.verified, "reason": "row 1 differs"}}
-
-    def update_model_package(self, _: dict[str, Any]) -> dict[str, Any]:
-        return {"ModelPackageArn": ARN}
-
-    def publish(self, _: dict[str, Any]) -> dict[str, Any]:
-        return {"MessageId": "1"}
-
-
-def _rejection(done: states.Run) -> dict[str, Any]:
-    (found,) = [p for p in done.called("updateModelPackage") if p.get("ModelApprovalStatus") == "Rejected"]
-    return found
+    known = {"invoke": invoke, "publish": lambda _: {}, "createProcessingJob.sync": lambda _: {}}
+    return states.execute(release_definition(PLAN), EVENT, {**known, **fakes})
 
 
 def test_every_state_is_reached_and_leads_somewhere() -> None:
     assert states.faults(release_definition(PLAN)) == []
 
 
-def test_an_approved_package_goes_live_verified_and_marked() -> None:
-    done = World().run()
+def test_the_function_is_told_who_asks_for_what_and_how_versions_are_served() -> None:
+    done = _run(LIVE)
+    (asked,) = done.called("invoke")
+    assert asked["FunctionName"] == "arn:function"
+    assert asked["Payload"]["execution"] == states.CONTEXT["Execution"]["Id"]
+    assert asked["Payload"]["request"] == EVENT
+    assert asked["Payload"]["count"] == 0
+    assert asked["Payload"]["plan"] == function_plan(PLAN).to_dict()
+
+
+def test_a_release_that_ends_well_is_told_once() -> None:
+    done = _run({"do": "again"}, {"do": "wait", "seconds": 20}, {"do": "again"}, LIVE)
+    assert (done.status, done.waited_seconds) == ("SUCCEEDED", 20)
+    (told,) = done.called("publish")
+    assert told == {"TopicArn": "arn:topic", "Subject": "it serves", "Message": "all of it"}
+    assert [asked["Payload"]["count"] for asked in done.called("invoke")] == [0, 1, 2, 3]
+
+
+def test_what_nobody_has_to_know_is_told_to_nobody() -> None:
+    done = _run({"do": "done", "outcome": "nothing"})
+    assert (done.status, done.called("publish")) == ("SUCCEEDED", [])
+
+
+def test_a_release_that_fails_is_told_and_fails_with_its_reason() -> None:
+    failed = {"do": "failed", "error": "RolledBack", "reason": "slow", "subject": "s", "message": "m"}
+    done = _run(failed)
+    assert (done.status, done.error, done.cause) == ("FAILED", "RolledBack", "slow")
+    assert len(done.called("publish")) == 1
+
+
+def test_what_was_pinned_goes_into_the_next_call() -> None:
+    pinned = {"operation": "rollback", "away_from": "c2"}
+    done = _run({"do": "wait", "seconds": 1, "request": pinned}, LIVE)
+    assert done.called("invoke")[1]["Payload"]["request"] == pinned
+
+
+def test_something_to_tell_on_the_way_is_told_before_the_next_step() -> None:
+    done = _run({"do": "tell", "subject": "left behind", "message": "m"}, LIVE)
+    assert [told["Subject"] for told in done.called("publish")] == ["left behind", "it serves"]
+
+
+@pytest.mark.parametrize("outcome", ["good", "broken"])
+def test_the_check_runs_with_the_functions_parameters_and_the_function_reads_its_result(outcome: str) -> None:
+    job = {name: name.lower() for name in PARAMETERS}
+
+    def run(_: dict[str, Any]) -> dict[str, Any]:
+        if outcome == "broken":
+            raise TaskError("States.TaskFailed", "the job failed")
+        return {}
+
+    done = _run({"do": "check", "check": job}, LIVE, **{"createProcessingJob.sync": run})
     assert done.status == "SUCCEEDED"
-    assert done.output["endpoint_config"] == NAME
-    (update,) = done.called("updateEndpoint")
-    assert update == {
-        "EndpointName": "upkeep-dev-flights",
-        "EndpointConfigName": NAME,
-        "RetainAllVariantProperties": True,
+    (started,) = done.called("createProcessingJob.sync")
+    assert started["ProcessingJobName"] == "processingjobname"
+
+
+def test_a_function_that_breaks_is_told_with_what_to_do() -> None:
+    done = _run(TaskError("Runtime.ImportModuleError", "no module"))
+    assert (done.status, done.error) == ("FAILED", "Runtime.ImportModuleError")
+    (told,) = done.called("publish")
+    assert "recovery" in told["Message"]
+    assert len(told["Subject"]) < 100
+
+
+def test_a_message_that_cannot_be_sent_changes_nothing() -> None:
+    def broken(_: dict[str, Any]) -> dict[str, Any]:
+        raise TaskError("SNS.InternalErrorException")
+
+    assert _run(LIVE, publish=broken).status == "SUCCEEDED"
+    assert _run({**LIVE, "do": "failed", "error": "x", "reason": "y"}, publish=broken).status == "FAILED"
+
+
+def test_an_outage_of_an_hour_is_waited_for_and_a_mistake_is_not() -> None:
+    patient, hasty = release_definition(PLAN)["States"]["Step"]["Retry"]
+    assert {"TransientError", "Lambda.TooManyRequestsException", "States.Timeout"} <= set(
+        patient["ErrorEquals"]
+    )
+    seconds = [min(2 * 2**attempt, patient["MaxDelaySeconds"]) for attempt in range(patient["MaxAttempts"])]
+    # With full jitter half of it is waited on average.
+    assert 1800 < sum(seconds) / 2 < 7200
+    assert (hasty["ErrorEquals"], hasty["MaxAttempts"]) == (["States.ALL"], 3)
+
+
+def test_an_execution_outlives_another_rollout_and_its_own_and_stays_within_the_history() -> None:
+    definition = release_definition(PLAN)
+    assert definition["TimeoutSeconds"] > 2 * PLAN.patience_seconds
+    # A standard execution has at most 25,000 events; a look makes about twelve, at most one in 20 s.
+    assert definition["TimeoutSeconds"] / 20 * 12 < 25_000 * 4
+    assert PLAN.patience_seconds > deployment_seconds(PLAN.spec) + release_plan.CHECKS_SECONDS
+
+
+def test_the_functions_answer_and_the_machine_have_the_same_keys() -> None:
+    select = release_definition(PLAN)["States"]["Step"]["ResultSelector"]
+    assert select == {f"{key}.$": f"$.Payload.{key}" for key in ANSWER}
+    assert set(ANSWER) == set(EMPTY)
+
+
+def _routing(spec: ModelSpec) -> dict[str, Any]:
+    found: dict[str, Any] = deployment_config(spec, ["a"])["BlueGreenUpdatePolicy"]
+    return found
+
+
+def test_a_canary_gets_its_share_and_everything_bakes_before_the_old_fleet_ends() -> None:
+    policy = _routing(_spec(rollout="canary", step_percent=10, bake_seconds=300))
+    assert policy["TrafficRoutingConfiguration"] == {
+        "Type": "CANARY",
+        "CanarySize": {"Type": "CAPACITY_PERCENT", "Value": 10},
+        "WaitIntervalInSeconds": 300,
     }
-    (verify,) = done.called("invoke")
-    assert verify["Payload"] == {
-        "model": "flights",
-        "endpoint": "upkeep-dev-flights",
-        "expected_config": NAME,
-        "model_package_arn": ARN,
-        "model_name": NAME,
+    assert policy["TerminationWaitInSeconds"] == 300
+
+
+def test_a_linear_rollout_goes_in_equal_steps() -> None:
+    policy = _routing(_spec(rollout="linear", step_percent=25, bake_seconds=60))
+    assert policy["TrafficRoutingConfiguration"]["Type"] == "LINEAR"
+    assert policy["TrafficRoutingConfiguration"]["LinearStepSize"]["Value"] == 25
+    # Three steps of a minute, a minute of all of it, and an hour for the instances.
+    assert policy["MaximumExecutionTimeoutInSeconds"] == 4 * 60 + 3600
+
+
+def test_all_at_once_still_bakes() -> None:
+    policy = _routing(_spec(rollout="all_at_once", bake_seconds=120))
+    assert policy["TrafficRoutingConfiguration"] == {"Type": "ALL_AT_ONCE", "WaitIntervalInSeconds": 0}
+    assert policy["TerminationWaitInSeconds"] == 120
+
+
+def test_a_rollout_that_aws_would_cut_off_is_refused_when_it_is_declared() -> None:
+    with pytest.raises(SpecError, match="make bake_seconds smaller"):
+        deployment_config(_spec(rollout="linear", step_percent=10, bake_seconds=3600), [])
+
+
+@pytest.mark.parametrize("rollout", ["canary", "linear", "all_at_once"])
+def test_the_configuration_is_what_the_api_takes(rollout: str) -> None:
+    spec = _spec(rollout=rollout)
+    model = botocore.session.get_session().get_service_model("sagemaker")
+    shape = model.shape_for("DeploymentConfig")
+    given = deployment_config(spec, rollback_alarms(BASE, spec))
+    assert not ParamValidator().validate(given, shape).has_errors()
+
+
+def test_every_rollout_is_watched_by_our_alarms_and_those_of_the_spec() -> None:
+    spec = _spec(rollback_alarms=["sales-dropped"])
+    alarms = deployment_config(spec, rollback_alarms(BASE, spec))["AutoRollbackConfiguration"]["Alarms"]
+    ours = [rollout_alarm(BASE, kind) for kind in ROLLOUT_KINDS]
+    assert [alarm["AlarmName"] for alarm in alarms] == [*ours, "sales-dropped"]
+    assert len(ROLLOUT_KINDS) + MOST_ROLLBACK_ALARMS <= MOST_ALARMS
+
+
+def test_the_alarms_of_a_rollout_ring_after_one_bad_minute_and_are_declared_under_these_names() -> None:
+    declared = {a["name"]: a for a in standard().of("MetricAlarm")}
+    for kind in ROLLOUT_KINDS:
+        alarm = declared[rollout_alarm("upkeep-test-flights", kind)]
+        assert (alarm["period"], alarm["evaluationPeriods"]) == (60, 1)
+    # Set by hand it stays as it was set; the others are quiet without data.
+    missing = {
+        kind: declared[f"upkeep-test-flights-rollout-{kind}"]["treatMissingData"] for kind in ROLLOUT_KINDS
     }
-    (mark,) = done.called("updateModelPackage")
-    assert mark["CustomerMetadataProperties"]["release"] == "live"
-    assert not done.called("publish")
+    assert missing == {
+        "5xx": "notBreaching",
+        "latency": "notBreaching",
+        "quality": "notBreaching",
+        "stop": "ignore",
+    }
 
 
-def test_the_new_configuration_keeps_the_variant_and_records_requests() -> None:
-    (config,) = World().run().called("createEndpointConfig")
-    (variant,) = config["ProductionVariants"]
-    assert variant["VariantName"] == "AllTraffic"
-    assert (variant["ModelName"], variant["InitialInstanceCount"]) == (NAME, 1)
-    assert config["DataCaptureConfig"]["DestinationS3Uri"] == "s3://data/capture/flights"
-    assert config["DataCaptureConfig"]["KmsKeyId"] == "arn:key"
+def test_the_plan_is_made_of_the_spec_and_the_stack() -> None:
+    plan = function_plan(replace(PLAN, spec=_spec(instance_count=3, capture_percent=0, check_requests=7)))
+    assert (plan.instance_count, plan.capture, plan.check_requests) == (3, None, 7)
+    assert plan.stop_alarm == f"{BASE}-rollout-stop"
+    assert plan.code_uri == "s3://upkeep-dev-artifacts-123456789012/code/x/code.tar.gz"
+    assert plan.features[:2] == ("carrier", "origin")
 
 
-def test_the_model_has_no_network() -> None:
-    (model,) = World().run().called("createModel")
-    assert model["EnableNetworkIsolation"] is True
-    assert model["PrimaryContainer"]["Environment"]["PIP_NO_INDEX"] == "1"
+def test_names_of_a_release_fit_with_five_digits_of_version() -> None:
+    plan = replace(function_plan(PLAN), base="upkeep-" + "s" * 13 + "-" + "m" * 20)
+    assert len(plan.name(99999, {"Image": "i"})) <= 63
 
 
-@pytest.mark.parametrize(
-    "world",
-    [
-        World(metadata={"release": "live"}),
-        World(approval="Rejected"),
-        World(approval="PendingManualApproval"),
-    ],
-)
-def test_a_repeated_or_outdated_event_changes_nothing(world: World) -> None:
-    done = world.run()
-    assert done.status == "SUCCEEDED"
-    assert [name for name, _ in done.calls] == ["describeModelPackage"]
-
-
-def test_a_package_that_serves_already_is_verified_and_marked_without_an_update() -> None:
-    done = World(models={"old": "s3://artifacts/new"}).run()
-    assert done.status == "SUCCEEDED"
-    assert not done.called("updateEndpoint")
-    assert done.called("invoke")[0]["Payload"]["model_name"] == "old"
-    assert done.called("updateModelPackage")[0]["CustomerMetadataProperties"]["release"] == "live"
-
-
-def test_a_release_waits_until_somebody_elses_update_is_over() -> None:
-    done = World(busy=3).run()
-    assert done.status == "SUCCEEDED"
-    assert done.path.count("WaitForEndpoint") == 3
-
-
-def test_two_releases_that_meet_at_the_update_both_go_through() -> None:
-    done = World(refused_updates=2).run()
-    assert done.status == "SUCCEEDED"
-    assert len(done.called("createModel")) == 1
-    assert len(done.called("updateEndpoint")) == 3
-
-
-def test_an_update_that_is_refused_for_good_rejects_the_package() -> None:
-    done = World(refused_updates=99).run()
-    assert done.status == "FAILED"
-    assert len(done.called("updateEndpoint")) == release_plan.MAX_UPDATES
-    assert done.cause == "Cannot update in-progress endpoint"
-    assert "SageMaker.SageMakerException" in _rejection(done)["ApprovalDescription"]
-
-
-def test_a_silent_rollback_is_a_failed_release_with_its_reason() -> None:
-    done = World(outcome="rolled back").run()
-    assert (done.status, done.error) == ("FAILED", "EndpointNotUpdated")
-    assert done.cause == "The model container did not pass the health check"
-    assert _rejection(done)["ApprovalDescription"] == done.cause
-    assert done.cause in done.called("publish")[0]["Message"]
-    assert not done.called("invoke")
-
-
-def test_a_failed_endpoint_without_a_reason_still_says_what_is() -> None:
-    done = World(outcome="failed").run()
-    assert done.cause == "The endpoint is Failed with configuration old and gives no reason"
-
-
-def test_an_update_that_never_ends_is_given_up_after_about_an_hour() -> None:
-    done = World(outcome="never").run()
-    assert "was not in service" in done.cause
-    assert 3000 < done.waited_seconds < 4500
-    # A standard execution has at most 25,000 events; a state makes at most 5.
-    assert len(done.path) * 5 < 25_000
-
-
-def test_a_model_that_answers_wrongly_is_taken_back() -> None:
-    done = World(verified=False).run()
-    assert (done.status, done.error, done.cause) == ("FAILED", "NotVerified", "row 1 differs")
-    assert [u["EndpointConfigName"] for u in done.called("updateEndpoint")] == [NAME, "old"]
-    assert _rejection(done)["ApprovalDescription"] == "row 1 differs"
-
-
-def test_a_verification_that_breaks_takes_the_model_back_too() -> None:
-    done = World(answers={"invoke": TaskError("Lambda.Unknown", "x" * 5000)}).run()
-    assert [u["EndpointConfigName"] for u in done.called("updateEndpoint")] == [NAME, "old"]
-    assert len(_rejection(done)["ApprovalDescription"]) <= 1024
-    assert done.cause == "x" * 5000
-
-
-@pytest.mark.parametrize("step", ["createModel", "createEndpointConfig", "describeEndpoint", "describeModel"])
-def test_a_step_that_fails_rejects_the_package_and_leaves_the_endpoint_alone(step: str) -> None:
-    done = World(answers={step: TaskError("Some.Error", "why")}).run()
-    assert (done.status, done.error, done.cause) == ("FAILED", "Some.Error", "why")
-    assert "Some.Error" in _rejection(done)["ApprovalDescription"]
-    assert not done.called("updateEndpoint")
-
-
-def test_an_unknown_package_is_announced_and_fails() -> None:
-    done = World(answers={"describeModelPackage": TaskError("SageMaker.SageMakerException", "gone")}).run()
-    assert (done.status, done.cause) == ("FAILED", "gone")
-    assert ARN in done.called("publish")[0]["Message"]
-
-
-def test_a_spec_without_capture_makes_a_configuration_without_it() -> None:
-    silent = load(["flights"], {"flights": {"serving": {"capture_percent": 0}}})["flights"]
-    definition = release_definition(replace(PLAN, spec=silent))
-    assert "DataCaptureConfig" not in definition["States"]["CreateConfig"]["Parameters"]
+def test_another_environment_has_another_name_and_the_same_one_the_same() -> None:
+    plan = function_plan(PLAN)
+    first, second = ({"Image": "i", "Environment": {"A": value}} for value in ("1", "2"))
+    assert plan.name(7, first) == plan.name(7, dict(first))
+    assert plan.name(7, first) != plan.name(7, second)
 
 
 def test_only_an_approval_in_this_models_group_starts_a_release() -> None:
-    deployment = deploy(stack="dev")
-    rule = deployment.one("EventRule", "flights-release-approved-rule")
-    assert rule.document("eventPattern") == approval_pattern("upkeep-dev-flights")
+    rule = deploy(stack="dev").one("EventRule", "flights-release-approved-rule")
+    assert rule.document("eventPattern") == approval_pattern(BASE)
     assert rule.document("eventPattern")["detail"] == {
-        "ModelPackageGroupName": ["upkeep-dev-flights"],
+        "ModelPackageGroupName": [BASE],
         "ModelApprovalStatus": ["Approved"],
     }
 
 
-def _names_in(definition: Any) -> Iterator[str]:
-    if isinstance(definition, dict):
-        for key, value in definition.items():
-            if key == "name.$" and "Format" in value:
-                yield value
-            yield from _names_in(value)
+def test_an_execution_that_was_cut_off_has_a_successor_that_cleans_up() -> None:
+    deployment = deploy(stack="dev")
+    rule = deployment.one("EventRule", "flights-release-cut-off-rule")
+    names = Names(stack="dev", account_id=ACCOUNT, region=REGION)
+    assert rule.document("eventPattern") == cut_off_pattern(names, "flights")
+    # One that failed has ended its rollout itself; starting again after each failure would never end.
+    assert rule.document("eventPattern")["detail"]["status"] == ["ABORTED", "TIMED_OUT"]
+    target = deployment.one("EventTarget", "flights-release-cut-off-target")
+    assert json.loads(target["input"]) == {"operation": "recover", "model": "flights"}
 
 
-def test_names_of_a_release_fit_with_five_digits_of_version() -> None:
-    (template,) = _names_in(release_definition(PLAN))
-    longest = states.evaluate(template, {"package": {"ModelPackageVersion": 99999}})
-    assert len(longest) <= 63
+def test_the_function_may_change_this_stacks_endpoints_and_delete_nothing() -> None:
+    allowed = standard().allowed("release-policy")
+    region = f"arn:aws:sagemaker:{REGION}:{ACCOUNT}"
+    assert allowed["sagemaker:UpdateEndpoint"] == [
+        f"{region}:endpoint/upkeep-test-flights",
+        f"{region}:endpoint-config/upkeep-test-flights-*",
+    ]
+    assert allowed["cloudwatch:SetAlarmState"] == [
+        f"arn:aws:cloudwatch:{REGION}:{ACCOUNT}:alarm:upkeep-test-flights-rollout-stop"
+    ]
+    assert not [action for action in allowed if "Delete" in action]
+    assert not [
+        action
+        for action in allowed
+        if action.startswith(("sns:", "states:Start", "sagemaker:CreateEndpoint:"))
+    ]
+
+
+def test_only_the_release_function_may_update_an_endpoint() -> None:
+    mighty = [
+        policy.name
+        for policy in standard().of("RolePolicy")
+        if "sagemaker:UpdateEndpoint" in standard().allowed(policy.name)
+    ]
+    assert mighty == ["release-policy"]
+
+
+def test_the_machine_may_only_ask_check_and_tell() -> None:
+    allowed = set(standard().allowed("flights-release-policy"))
+    services = {action for action in allowed if not action.startswith("logs:")}
+    assert {action.partition(":")[0] for action in services} == {
+        "lambda",
+        "sagemaker",
+        "iam",
+        "events",
+        "sns",
+        "kms",
+    }
+    assert {a for a in services if a.startswith("sagemaker:")} == {
+        "sagemaker:AddTags", "sagemaker:CreateProcessingJob", "sagemaker:DescribeProcessingJob",
+        "sagemaker:ListTags", "sagemaker:StopProcessingJob",
+    }  # fmt: skip
+
+
+def test_sagemaker_may_see_the_alarms_that_take_a_rollout_back() -> None:
+    deployment = deploy({"overrides": {"flights": {"serving": {"rollback_alarms": ["sales-dropped"]}}}})
+    seen = deployment.allowed("flights-policy")["cloudwatch:DescribeAlarms"]
+    names = [arn.rpartition(":")[2] for arn in seen]
+    assert names == [*(rollout_alarm("upkeep-test-flights", kind) for kind in ROLLOUT_KINDS), "sales-dropped"]
