@@ -128,9 +128,9 @@ def go_on(tools: Tools, operation: Operation, count: int) -> dict[str, Any]:
         elif _has_experiment(tools, seen):
             why = import_module(EXPERIMENTS).carry_on(tools, seen)
             if why:
-                return {"do": "wait", "seconds": _pause(count), "reason": why, **again}
+                return {"do": "wait", "seconds": pause(count), "reason": why, **again}
         elif isinstance(action, Wait):
-            return {"do": "wait", "seconds": _pause(count), "reason": action.why, **again}
+            return {"do": "wait", "seconds": pause(count), "reason": action.why, **again}
         elif isinstance(action, End):
             return _end(tools, operation, action, seen)
         else:
@@ -215,7 +215,7 @@ def _tell_of_adopted(tools: Tools, before: Observation) -> dict[str, str]:
     return {"subject": subject, "message": text}
 
 
-def _pause(count: int) -> int:
+def pause(count: int) -> int:
     """Seconds until the next look: short at first, because a sandbox or a rollback is quick.
 
     Long at last, because an execution has at most 25,000 events and a look makes nine.
