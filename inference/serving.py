@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from inference.answering import Answerer
+from inference.responses import respond
 
 _lock = threading.Lock()
 _loaded: dict[str, Answerer] = {}
@@ -38,8 +39,5 @@ def model_fn(model_dir: str) -> Answerer:
 
 
 def transform_fn(model: Answerer, body: bytes | str, content_type: str, accept: str | None) -> Any:
-    """Answer a request with a werkzeug response that carries its own status and headers."""
-    from werkzeug.wrappers import Response
-
-    answer = model.answer(body, content_type, accept)
-    return Response(answer.body, answer.status, dict(answer.headers), content_type=answer.content_type)
+    """Answer a request with a Flask response that carries its own status and headers."""
+    return respond(model.answer(body, content_type, accept))

@@ -8,7 +8,7 @@ from types import ModuleType
 
 import pytest
 
-from inference import serving
+from inference import responses, serving
 from training import artifact
 from training.errors import ArtifactError
 
@@ -19,7 +19,7 @@ def _no_model_yet(monkeypatch):
 
 
 class Response:
-    """What werkzeug's class does with its arguments, for an environment without werkzeug."""
+    """What Flask's class does with its arguments, for an environment without Flask."""
 
     def __init__(self, body, status, headers, content_type):
         self.body, self.status, self.headers, self.content_type = body, int(status), headers, content_type
@@ -27,10 +27,12 @@ class Response:
 
 @pytest.fixture
 def response(monkeypatch):
-    module = ModuleType("werkzeug.wrappers")
+    module = ModuleType("flask")
     module.Response = Response
-    monkeypatch.setitem(sys.modules, "werkzeug", ModuleType("werkzeug"))
-    monkeypatch.setitem(sys.modules, "werkzeug.wrappers", module)
+    monkeypatch.setitem(sys.modules, "flask", module)
+    responses._response.cache_clear()
+    yield
+    responses._response.cache_clear()
 
 
 def test_the_first_requests_of_a_worker_load_the_model_once(model_dirs, monkeypatch):
