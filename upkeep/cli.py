@@ -45,7 +45,7 @@ COMMANDS = (
     Command("sandbox", "sandbox", "app", _LOCAL, "Run the offline AWS on this machine."),
     Command("up", "deploy", "up", _STACK, "Deploy a stack, or bring it to what the program says."),
     Command("preview", "deploy", "preview", _STACK, "Show what `up` would change, and change nothing."),
-    Command("down", "deploy", "down", _STACK, "Delete a stack and everything its workflows made."),
+    Command("down", "down", "down", _STACK, "Delete a stack and everything its workflows made."),
     Command("refresh", "deploy", "refresh", _STACK, "Compare a stack's state with what really exists."),
     Command("outputs", "deploy", "outputs", _STACK, "Show the names and addresses a stack exports."),
     Command("push", "push", "push", _MODEL, "Push data files; a retraining follows."),

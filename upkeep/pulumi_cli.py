@@ -11,10 +11,12 @@ from pathlib import Path
 from upkeep.context import ROOT
 from upkeep.errors import UpkeepError
 
+EXPORT_SECONDS = 120
 VERBS = {
     "up": ("up",),
     "preview": ("preview",),
     "down": ("destroy",),
+    "unprotect": ("state", "unprotect", "--all"),
     "refresh": ("refresh",),
     "outputs": ("stack", "output"),
 }
@@ -51,6 +53,22 @@ def run(verb: str, stack: str, options: Sequence[str] = ()) -> int:
     """
     command = [executable(), *VERBS[verb], "--stack", stack, "--cwd", str(ROOT), *options]
     return _wait(command, ROOT)
+
+
+def export(stack: str) -> str:
+    """The state of a stack as `pulumi stack export` prints it.
+
+    Raises:
+        UpkeepError: `pulumi` is not there, or refused.
+    """
+    command = [executable(), "stack", "export", "--stack", stack, "--cwd", str(ROOT)]
+    done = subprocess.run(
+        command, cwd=ROOT, capture_output=True, text=True, timeout=EXPORT_SECONDS, check=False
+    )
+    if done.returncode != 0:
+        said = done.stderr.strip() or f"exit code {done.returncode}"
+        raise UpkeepError(f"`pulumi stack export --stack {stack}` failed: {said}")
+    return done.stdout
 
 
 def _wait(command: list[str], folder: Path) -> int:

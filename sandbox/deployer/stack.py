@@ -135,6 +135,17 @@ class Stack:
         result.kept = {item.urn: item.id for item in kept}
         return result
 
+    def protected(self) -> dict[str, str]:
+        """URN and provider's id of every protected resource."""
+        return {item.urn: item.id for item in Checkpoint.load(self._path).resources() if item.protect}
+
+    def unprotect(self) -> None:
+        """Lift the protection of every resource, as `pulumi state unprotect --all` does."""
+        checkpoint = Checkpoint.load(self._path)
+        for item in checkpoint.resources():
+            item.protect = False
+        checkpoint.write()
+
     def look(self, listener: Listener = _ignore) -> tuple[Engine, list[Finding], Result]:
         """Compare the checkpoint with what is there; `accept` takes the findings over."""
         started = time.monotonic()
@@ -178,6 +189,8 @@ class Stack:
             parallel=self._parallel,
             seed=self._seed,
         )
+        if checkpoint.warning:
+            self._engine.tell(Diagnostic("warning", checkpoint.warning, ""))
         return self._engine
 
     def _recover(self, engine: Engine) -> None:

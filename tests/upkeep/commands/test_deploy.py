@@ -10,8 +10,7 @@ import pytest
 
 from tests.sandbox.deployer.cloud import Cloud, Thing, stack
 from tests.upkeep.fakes import raising
-from upkeep import cli, context, pulumi_cli, teardown
-from upkeep.commands import deploy
+from upkeep import cli, context, deployment, pulumi_cli, teardown
 from upkeep.errors import UpkeepError
 
 
@@ -24,7 +23,7 @@ class Desk:
         self.note = "one"
         self._capsys = capsys
         monkeypatch.delenv("UPKEEP_STACK", raising=False)
-        monkeypatch.setattr(deploy, "_open", self._open)
+        monkeypatch.setattr(deployment, "open_target", self._open)
 
     def body(self) -> None:
         thing = Thing("a", note=self.note)
@@ -33,7 +32,7 @@ class Desk:
         pulumi.export("key", pulumi.Output.secret("hush"))
 
     def _open(self, name, port):
-        return deploy._Target(name, None, stack(self.path, self.cloud, self.body))
+        return deployment.Target(name, None, stack(self.path, self.cloud, self.body))
 
     def run(self, *argv):
         code = cli.run(list(argv))
@@ -58,7 +57,7 @@ class Endpoints(Desk):
             pulumi.export(name, value)
 
     def _open(self, name, port):
-        return deploy._Target(name, self.session, stack(self.path, self.cloud, self.body))
+        return deployment.Target(name, self.session, stack(self.path, self.cloud, self.body))
 
 
 @pytest.fixture
@@ -204,7 +203,7 @@ def test_other_stacks_are_pulumis_and_its_exit_code_is_ours(monkeypatch, tmp_pat
     ("name", "inside"), [("sandbox", True), ("sandbox-2", True), ("dev", False), ("sandboxed", False)]
 )
 def test_only_stacks_named_sandbox_live_in_it(name: str, inside: bool) -> None:
-    assert deploy.is_sandbox(name) is inside
+    assert deployment.is_sandbox(name) is inside
 
 
 def test_up_reads_back_what_every_endpoint_really_serves(endpoints) -> None:
