@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from training.ledger.rollouts import EXPERIMENT as EXPERIMENT
+from training.ledger.rollouts import FAILED as FAILED
+from training.ledger.rollouts import LIVE as LIVE
+from training.ledger.rollouts import MARKS as MARKS
+from training.ledger.rollouts import REFUSED as REFUSED
+from training.ledger.rollouts import RETRY as RETRY
+from training.ledger.rollouts import ROLLED_BACK as ROLLED_BACK
+from training.ledger.rollouts import SUPERSEDED as SUPERSEDED
 from training.ledger.rollouts import RolloutRecord
 
 APPROVED = "Approved"
-# Values of a package's `release`; RETRY is written by a person who approves a version anew.
-LIVE, SUPERSEDED, FAILED, ROLLED_BACK, REFUSED = "live", "superseded", "failed", "rolled_back", "refused"
-RETRY = "retry"
-# Of a version that is tried beside another; its approval alone does not release it.
-EXPERIMENT = "experiment"
 # What a rollout comes to when its approval was taken back before anything happened; no mark.
 WITHDRAWN = "withdrawn"
-MARKS = (LIVE, SUPERSEDED, FAILED, ROLLED_BACK, REFUSED, EXPERIMENT)
 
 # https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_DescribeEndpoint.html
 IN_SERVICE, UPDATING_STATUS = "InService", "Updating"

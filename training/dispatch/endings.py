@@ -21,13 +21,15 @@ from training.dispatch.policy import UNDER_WAY
 from training.dispatch.settings import Settings
 from training.dispatch.starts import Starter
 from training.ledger.records import FAILED, RELEASING, RUNNING, STARTING, SUCCEEDED, RunRecord
+from training.ledger.rollouts import MARKS
 from training.ledger.table import Ledger
 
 _log = Logger(service="dispatch", child=True)
 # An execution that is not known so long after its start does not exist.
 UNKNOWN_SECONDS = 120
-# An approved model is waited for until it is live, but not for ever: people may have stopped its release.
-RELEASE_SECONDS = 2 * 3600
+# An approved model is waited for until its release has ended, but not for ever: somebody may have aborted it
+# before it began. A check, an hour of baking and the instances' start fit into it.
+RELEASE_SECONDS = 4 * 3600
 _FAILURES = ("FAILED", "TIMED_OUT", "ABORTED")
 _MAX_REASON = 1000
 
@@ -70,7 +72,7 @@ class Endings:
             self._end(run, described, FAILED, _why(described))
 
     def _look_at_release(self, run: RunRecord) -> None:
-        """End the wait for a release: the package is live, is not approved any more, or took too long."""
+        """End the wait for a release: the package is marked, is not approved any more, or took too long."""
         described = self._describe(run)
         package = _package_to_release(described) if described else None
         late = clock.now() >= (run.ended_at or 0) + RELEASE_SECONDS
@@ -118,7 +120,10 @@ class Endings:
         return found
 
     def _is_settled(self, package: str) -> bool:
-        """Whether the release of a package has come to an end; the release machine marks it."""
+        """Whether the release of a package has come to an end; the release function marks it.
+
+        A package that a person has approved anew has a mark of its own until its release ends.
+        """
         sagemaker = client("sagemaker")
         try:
             found = sagemaker.describe_model_package(ModelPackageName=package)
@@ -126,8 +131,8 @@ class Endings:
             if not _is_unknown(error):
                 raise
             return True
-        marked = "release" in (found.get("CustomerMetadataProperties") or {})
-        return marked or found.get("ModelApprovalStatus") != "Approved"
+        mark = (found.get("CustomerMetadataProperties") or {}).get("release", "")
+        return mark in MARKS or found.get("ModelApprovalStatus") != "Approved"
 
 
 def _output(described: Mapping[str, Any]) -> Mapping[str, Any]:

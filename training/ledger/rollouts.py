@@ -18,6 +18,14 @@ from training.ledger.item import Item, Record
 SORT_KEY = "rollout"
 MAX_HISTORY = 20
 
+# What becomes of a release, as the package says under `release`.
+LIVE, SUPERSEDED, FAILED, ROLLED_BACK, REFUSED = "live", "superseded", "failed", "rolled_back", "refused"
+# Of a version that is tried beside another; its approval alone does not release it.
+EXPERIMENT = "experiment"
+MARKS = (LIVE, SUPERSEDED, FAILED, ROLLED_BACK, REFUSED, EXPERIMENT)
+# Written by a person who approves a version anew; no mark, so that it is released again.
+RETRY = "retry"
+
 # Phases of a rollout; free is no phase.
 CLAIMED, UPDATING, RESTORING, ENDING = "claimed", "updating", "restoring", "ending"
 

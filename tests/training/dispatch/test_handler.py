@@ -266,6 +266,19 @@ def test_a_release_is_waited_for_before_the_next_run(world, calls):
     assert [run.state for run in world.runs] == ["succeeded", "running"]
 
 
+@pytest.mark.parametrize("mark", ["superseded", "failed", "rolled_back", "refused"])
+def test_a_release_has_ended_with_any_mark_and_not_with_the_wish_for_another_try(world, calls, mark):
+    package = calls.answers["DescribeModelPackage"] = {"ModelApprovalStatus": "Approved"}
+    package["CustomerMetadataProperties"] = {"release": "retry"}
+    world.push("a.csv")
+    world.wake()
+    world.wake(world.end(approval="Approved"))
+    assert [run.state for run in world.runs] == ["releasing"]
+    package["CustomerMetadataProperties"] = {"release": mark}
+    world.wake()
+    assert [run.state for run in world.runs] == ["succeeded"]
+
+
 def ended(detail):
     kind = "Step Functions Execution Status Change"
     return {"source": "aws.states", "detail-type": kind, "account": ACCOUNT, "detail": detail}
@@ -282,13 +295,13 @@ def test_a_release_that_was_taken_back_is_not_waited_for(world, calls, status):
     assert [run.state for run in world.runs] == ["succeeded", "running"]
 
 
-def test_a_release_that_never_ends_is_waited_for_two_hours(world, calls):
+def test_a_release_that_never_ends_is_waited_for_four_hours(world, calls):
     calls.answers["DescribeModelPackage"] = {"ModelApprovalStatus": "Approved"}
     world.push("a.csv")
     world.wake()
     world.push("b.csv")
     world.wake(world.end(approval="Approved"))
-    world.clock.at += 2 * HOUR - 1
+    world.clock.at += 4 * HOUR - 1
     world.wake()
     assert len(world.executions) == 1
     world.clock.at += 1
