@@ -218,9 +218,12 @@ def _evidence(
     model, metric, seed = judged.challenger.model, spec.gate.metric, spec.training.seed
     estimators.single_threaded(model.estimator)
     matrix = model.encoder.encode_frame(rows.held_frame)
-    difference = judged.difference
+    paired = None
+    if judged.difference and judged.champion:
+        longer = collect.coarser(spec, rows, judged.challenger, judged.champion)
+        paired = collect.paired_document(spec, judged.difference, longer)
     return {
-        "paired": collect.paired_document(spec, difference) if difference else None,
+        "paired": paired,
         **collect.documents(spec, rows, judged.challenger, judged.champion),
         "importance": importance.build(model, matrix, rows.held_labels, metric, seed=seed),
         "latency": latency.measure(model, instances),

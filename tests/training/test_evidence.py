@@ -43,7 +43,7 @@ def test_the_evidence_is_complete_and_plain_json(job):
     json.dumps(found, allow_nan=False)
     assert found["schema"] == 2
     assert found["paired"].keys() == {
-        "metric", "gain", "standard_error", "blocks", "effective_blocks", "block", "resamples",
+        "metric", "gain", "standard_error", "blocks", "effective_blocks", "block", "resamples", "coarser",
     }  # fmt: skip
     assert (found["paired"]["metric"], found["paired"]["block"], found["paired"]["blocks"]) == (
         "roc_auc",
@@ -53,6 +53,8 @@ def test_the_evidence_is_complete_and_plain_json(job):
     assert found["paired"]["gain"] == pytest.approx(
         found["challenger"]["roc_auc"] - found["champion"]["roc_auc"]
     )
+    assert found["paired"]["coarser"]["block"] == "day"
+    assert found["paired"]["coarser"]["blocks"] == len(found["holdout"]["days"])
     assert found["sliced"] == ["kind", "size", "heavy"]
     assert {one["value"] for one in found["slices"] if one["feature"] == "kind"} == {"a", "b", "c"}
     assert {one["value"] for one in found["slices"] if one["feature"] == "heavy"} == {"true", "false"}
@@ -195,7 +197,13 @@ def test_a_model_of_labels_of_which_three_in_ten_are_flipped_never_replaces_the_
 def test_the_same_rows_give_the_same_evidence(tmp_path, champion, job):
     _, found = job
     again = _run(tmp_path, lines(1500), "second", champion, gate=SLICES)
-    measured = ("seconds", "latency")
+    measured = (
+        "seconds",
+        "latency",
+        "artifact_bytes",
+        "digests",
+        "passport_sha256",
+    )  # and what code there is
     assert {k: v for k, v in again.items() if k not in measured} == {
         k: v for k, v in found.items() if k not in measured
     }

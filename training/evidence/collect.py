@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from models.sections import Block
 from models.spec import Feature, ModelSpec
 from training.artifact import Model
 from training.evidence import blocks, calibration, curves, fingerprints, paired, repeats, slices
@@ -17,6 +18,7 @@ from training.evidence.weighted import Answers
 
 # Below, the standard error of a mean over blocks is no guide to how far it strays.
 LEAST_BLOCKS = 30
+_LONGER: dict[str, Block] = {"row": "hour", "hour": "day", "day": "week"}
 _SPANS = {"row": "rows", "hour": "hours", "day": "days", "week": "weeks"}
 
 
@@ -112,8 +114,44 @@ def compare(spec: ModelSpec, rows: Held, challenger: Scored, champion: Scored) -
     )
 
 
-def paired_document(spec: ModelSpec, found: Difference) -> dict[str, Any]:
-    """The comparison as it is stored."""
+def coarser(spec: ModelSpec, rows: Held, challenger: Scored, champion: Scored) -> dict[str, Any] | None:
+    """The standard error by the next longer span of time, which tells whether the gate's blocks are apart.
+
+    None for weeks, of which there is nothing longer, and where the rows lie in fewer than two such spans.
+    """
+    longer = _LONGER.get(spec.gate.block)
+    if longer is None:
+        return None
+    found = paired.compare(
+        spec.task,
+        spec.gate.metric,
+        rows.held_labels,
+        challenger.answers,
+        champion.answers,
+        blocks.number(rows.times[rows.start :], longer),
+        resamples=paired.LEAST_RESAMPLES,
+        seed=spec.training.seed,
+    )
+    if not math.isfinite(found.standard_error):
+        return None
+    return {
+        "block": longer,
+        "standard_error": found.standard_error,
+        "blocks": found.blocks,
+        "effective_blocks": round(found.effective_blocks, 2),
+    }
+
+
+def paired_document(
+    spec: ModelSpec, found: Difference, longer: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """The comparison as it is stored.
+
+    Args:
+        spec: Names the metric and the block.
+        found: The comparison.
+        longer: As ``coarser`` returns it.
+    """
     return {
         "metric": spec.gate.metric,
         "gain": found.gain,
@@ -122,6 +160,7 @@ def paired_document(spec: ModelSpec, found: Difference) -> dict[str, Any]:
         "effective_blocks": round(found.effective_blocks, 2),
         "block": spec.gate.block,
         "resamples": found.resamples,
+        "coarser": longer,
     }
 
 

@@ -16,6 +16,8 @@ from training.gate.confidence import needed
 from training.gate.wording import apart, limit, number
 
 MEGABYTE = 1_000_000
+# Of so few longer spans the error is a guess; beyond this factor it is hardly one.
+_LEAST_LONGER, _MUCH_LARGER = 5.0, 1.5
 AGAIN = "train again with the code of this gate"
 
 
@@ -93,6 +95,26 @@ def uses(use: float, gate: Gate) -> Check:
     if not passed:
         words += "; push newer data"
     return Check("holdout uses", passed, round(use, 4), float(gate.max_holdout_uses), words)
+
+
+def block(evaluation: Mapping[str, Any], gate: Gate) -> Check | None:
+    """Whether the gate's blocks are long enough; a remark that never fails, None when it was not measured.
+
+    Where the standard error by the next longer span is much larger, neighbouring blocks share their luck.
+    """
+    paired = evaluation["paired"]
+    longer = paired.get("coarser")
+    if not isinstance(longer, Mapping) or number(longer.get("effective_blocks")) < _LEAST_LONGER:
+        return None
+    near, far = number(paired.get("standard_error")), number(longer.get("standard_error"))
+    if not math.isfinite(near) or not math.isfinite(far):
+        return None
+    words = f"the gain's standard error is {near:.4f} by {gate.block} and {far:.4f} by {longer.get('block')}"
+    if far > _MUCH_LARGER * near:
+        words += (
+            f"; neighbouring blocks are alike, set gate.block: {longer.get('block')} to be on the safe side"
+        )
+    return Check("block", True, far, near, words)
 
 
 def slices(evaluation: Mapping[str, Any], gate: Gate) -> list[Check]:

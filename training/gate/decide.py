@@ -100,6 +100,7 @@ def decide(evaluation: Mapping[str, Any], gate: Gate, uses: float = 0.0) -> Deci
     tested = _test(evaluation, gate, use) if against else None
     if tested:
         found += [checks.uses(use, gate), _gain_check(evaluation, gate, tested, use)]
+        found += [remark] if (remark := checks.block(evaluation, gate)) else []
     found += checks.floors(evaluation, gate)
     found += checks.slices(evaluation, gate) if against else []
     found += checks.calibration(evaluation, gate)

@@ -8,6 +8,7 @@ from sklearn import metrics as m
 
 from models.spec import METRICS
 from training.evaluate import measure
+from training.evidence import weighted
 from training.evidence.blocks import Blocks
 from training.evidence.weighted import Answers, prepare
 
@@ -96,6 +97,22 @@ def test_blocks_weigh_all_their_rows(metric):
     by_block = prepare("binary", metric, labels, answers, Blocks(of_rows, 8)).of(weights)
     by_row = prepare("binary", metric, labels, answers, _single(120)).of(weights[:, of_rows])
     assert by_block == pytest.approx(by_row, rel=1e-12)
+
+
+@pytest.mark.parametrize("cells", [1, 50, 500_000])
+@given(count=sizes, seed=seeds)
+def test_an_area_by_pairs_of_blocks_is_the_one_by_rows(cells, count, seed):
+    labels, answers, weights = _made("binary", count, seed)
+    labels[:2] = (0.0, 1.0)
+    blocks = Blocks(np.random.default_rng(seed).integers(0, 7, count), 7)
+    many = np.vstack([np.ones(7), np.resize(weights, 7) + 1])
+    found = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(weighted, "_CELLS", cells)
+        for most in (0, 7):
+            patch.setattr(weighted, "MOST_PAIRED_BLOCKS", most)
+            found.append(prepare("binary", "roc_auc", labels, answers, blocks).of(many))
+    assert found[0] == pytest.approx(found[1], rel=1e-12)
 
 
 def test_a_metric_of_another_task_is_refused():

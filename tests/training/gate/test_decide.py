@@ -271,6 +271,30 @@ def test_few_blocks_demand_more_than_many():
     assert (few.promote, many.promote) == (False, True)
 
 
+@pytest.mark.parametrize(
+    ("longer", "words"),
+    [
+        ({"standard_error": 0.0045, "effective_blocks": 30.0}, "set gate.block: day to be on the safe side"),
+        ({"standard_error": 0.0021, "effective_blocks": 30.0}, "is 0.0020 by hour and 0.0021 by day"),
+    ],
+)
+def test_blocks_that_are_alike_their_neighbours_are_remarked_on(longer, words):
+    found = evaluation()
+    found["paired"] |= {"coarser": {"block": "day", "blocks": 30, **longer}}
+    decision = decide(found, Gate())
+    (check,) = [check for check in decision.checks if check.name == "block"]
+    assert words in check.words
+    assert decision.promote
+
+
+def test_too_few_longer_spans_are_no_ground_for_a_remark():
+    found = evaluation()
+    found["paired"] |= {
+        "coarser": {"block": "day", "blocks": 4, "standard_error": 0.1, "effective_blocks": 4.0}
+    }
+    assert "block" not in [check.name for check in decide(found, Gate()).checks]
+
+
 scores = st.floats(0, 1)
 errors = st.floats(0, 0.2)
 
