@@ -152,9 +152,12 @@ class Registry:
     def previous(self) -> Version | None:
         """What served before, which is what a rollback goes back to; None when there is no such version.
 
-        During a rollout that is what serves now, or goes on serving if the rollout is stopped.
+        During a rollout that is what serves now, or goes on serving if the rollout is stopped; during an
+        experiment what another version is tried beside.
         """
         noted = self.rollout
+        if noted is not None and (noted.experiment or noted.operation.startswith(EXPERIMENT)):
+            return self.live or self.seed
         if noted is not None and noted.owner and noted.operation == RELEASE:
             return self.of_package(noted.serving_package) if noted.config else self.live or self.seed
         return next(iter(self.targets), None)
@@ -173,7 +176,8 @@ class Registry:
                 key=lambda one: one.package.fact("released_at") if one.package else "", reverse=True
             )
             found = [*replaced, seed]
-        unique = {one.number: one for one in found if one is not None and one.state == SUPERSEDED}
+        # One that was tried counts where the rollouts know that it has served before.
+        unique = {one.number: one for one in found if one is not None and one.state in (SUPERSEDED, TRIED)}
         return list(unique.values())
 
     @property

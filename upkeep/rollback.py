@@ -49,6 +49,8 @@ class Plan:
         now = self.served.words if self.served else "a model the registry does not know"
         if self.stops and self.served and self.served.number == self.target.number:
             return f"Stop the rollout of {self.stops}, so that {now} serves on"
+        if self.served and self.served.number == self.target.number:
+            return f"End the experiment, so that {now} serves alone"
         stop = f"Stop the rollout of {self.stops} and go" if self.stops else "Go"
         return f"{stop} back from {now} to {self.target.words}"
 
@@ -192,7 +194,7 @@ def _check(registry: Registry, target: Version, *, stopping: bool) -> None:
             f"{name} has a part of the traffic in an experiment; `upkeep experiment stop --promote` makes it "
             f"serve alone. {others}"
         )
-    if target.state != models.SUPERSEDED:
+    if target.number not in [one.number for one in registry.targets] and target.state != models.SUPERSEDED:
         raise UpkeepError(
             f"{name} is {target.state} and has never served; `upkeep models approve {target.number}` "
             f"releases it. {others}"

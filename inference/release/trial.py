@@ -285,7 +285,8 @@ def _serve(seen: Seen, experiment: ExperimentRecord) -> TrialAction:
     package = seen.world.package(record.package_arn)
     if package is not None and package.mark != EXPERIMENT:
         reason = f"tried beside version {record.serving_version or 'of the seed'} in {experiment.id}"
-        return Mark(package_arn=package.arn, release=EXPERIMENT, reason=reason, config=record.to_config)
+        # Without the configuration: a rollback to this version must not bring both back.
+        return Mark(package_arn=package.arn, release=EXPERIMENT, reason=reason)
     if experiment.state == ledger.STARTING:
         running = (("state", ledger.RUNNING), ("started_at", seen.world.now))
         return Record(changes=running, share=experiment.wanted_weight)

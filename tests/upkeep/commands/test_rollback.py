@@ -192,3 +192,20 @@ def test_what_serves_may_be_unknown_and_there_is_still_a_way_back(three, operate
     said = operate("rollback")
     assert said.code == 0
     assert "before: a model the registry does not know" in said.out
+
+
+def test_during_an_experiment_it_goes_back_to_what_the_other_is_tried_beside(three, operate):
+    three.urls["both"] = [("AllTraffic", three.url(3), 0.9), ("Challenger", three.url(2), 0.1)]
+    three.config = "both"
+    three.stand.ledger._update("flights", "rollout", {"experiment": "x1", "config": "both"})
+    said = operate("rollback")
+    assert said.code == 0, said.err
+    (given,) = three.inputs()
+    assert (given["to"], given["away_from"]) == (f"{GROUP}/3", "both")
+    assert "version 1.2.0 serves" in said.out
+
+
+def test_a_version_that_served_and_was_tried_again_later_is_still_a_way_back(three, operate):
+    three.versions[2]["CustomerMetadataProperties"]["release"] = "experiment"
+    assert operate("rollback").code == 0
+    assert three.inputs()[0]["to"] == f"{GROUP}/2"
