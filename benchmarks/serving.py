@@ -13,9 +13,10 @@ Before anything is timed, 10,000 flights, some with missing values and unknown c
 both over HTTP, for a binary, a multiclass and a regression model; answers that differ by more than 1e-9 end
 the program.
 
-nginx opens a connection of its own to gunicorn for every request (its template sets no keep-alive), while a
-client that talks to gunicorn itself keeps its connections: ``--fresh`` measures the first, the default is
-the second.
+Connections are used in two ways. "fresh" is one connection per request: so the image's nginx asks gunicorn,
+whose template sets no keep-alive towards it. "kept" is what a client sees that talks to gunicorn itself; a
+gevent worker then serves the connection it has just answered before others that wait, in both servers, so
+that the median says little about the mean.
 """
 
 from __future__ import annotations
@@ -57,6 +58,7 @@ CHILD_SECONDS = 600.0
 TASKS = ("binary", "multiclass", "regression")
 METRICS = {"binary": "roc_auc", "multiclass": "accuracy", "regression": "r2"}
 TYPES = {"json": "application/json", "csv": "text/csv"}
+WAYS = ("fresh", "kept")
 PACKAGES = ("scikit-learn", "numpy", "pandas", "gunicorn", "gevent", "flask", "werkzeug")
 FIGURES = ("throughput", "p50_milliseconds", "p99_milliseconds", "cpu_milliseconds", "load_cpu_share")
 
@@ -68,12 +70,13 @@ class Case:
     form: str
     rows: int
     connections: int
+    way: str
 
     @property
     def name(self) -> str:
         """As the table calls it."""
         unit = "row" if self.rows == 1 else "rows"
-        return f"{self.form}, {self.rows} {unit}, {self.connections} at once"
+        return f"{self.form}, {self.rows} {unit}, {self.connections} at once, {self.way}"
 
 
 def main() -> None:
@@ -86,12 +89,18 @@ def main() -> None:
     parser.add_argument("--forms", nargs="+", choices=sorted(TYPES), default=sorted(TYPES, reverse=True))
     parser.add_argument("--rows", nargs="+", type=int, default=[1, 100])
     parser.add_argument("--connections", nargs="+", type=int, default=[1, 8, 32])
-    parser.add_argument("--fresh", action="store_true", help="a new connection for every request")
+    parser.add_argument("--ways", nargs="+", choices=WAYS, default=list(WAYS), help="of using connections")
     parser.add_argument("--tasks", nargs="+", choices=TASKS, default=list(TASKS), help="answers to compare")
     parser.add_argument("--estimator", default="hist_gradient_boosting")
     parser.add_argument("--json", type=Path, help="write the figures here")
     options = parser.parse_args()
-    cases = [Case(f, r, c) for r in options.rows for f in options.forms for c in options.connections]
+    cases = [
+        Case(form, rows, connections, way)
+        for way in options.ways
+        for rows in options.rows
+        for form in options.forms
+        for connections in options.connections
+    ]
     # Not below the usual temporary folder: the path of a unix socket may have 107 bytes.
     with tempfile.TemporaryDirectory(prefix="uk-", dir="/tmp") as work:
         report = measure(Path(work), options, cases)
@@ -121,7 +130,6 @@ def measure(work: Path, options: argparse.Namespace, cases: Sequence[Case]) -> d
             "seconds": options.seconds,
             "workers": WORKERS,
             "estimator": options.estimator,
-            "connections": "one per request" if options.fresh else "kept",
         },
         "differences": differences,
         "figures": figures,
@@ -213,7 +221,7 @@ class Server:
 
     def cpu_seconds(self) -> float:
         """Processor time its processes have used so far."""
-        return sum(sum(process.cpu_times()[:2]) for process in self.processes)
+        return float(sum(sum(process.cpu_times()[:2]) for process in self.processes))
 
 
 @contextlib.contextmanager
@@ -330,7 +338,7 @@ def difference(task: str, answer: Mapping[str, Any], value: Any) -> float:
         value: A list of probabilities in the order of the classes, or a number.
     """
     if task == "regression":
-        return abs(float(answer["score"]) - value)
+        return abs(float(answer["score"]) - float(value))
     if task == "binary":
         same = int(answer["label"]) == int(value[1] >= 0.5)
         return abs(float(answer["score"]) - value[1]) if same else float("inf")
@@ -374,7 +382,7 @@ def drive(
         f"Content-Type: {kind}",
         f"Accept: {kind}",
         f"Content-Length: {len(content)}",
-        *(["Connection: close"] if options.fresh else []),
+        *(["Connection: close"] if case.way == "fresh" else []),
     ]
     request = work / "request"
     request.write_bytes("\r\n".join([*head, "", ""]).encode() + content)
@@ -383,7 +391,7 @@ def drive(
         [
             *(sys.executable, ROOT / "benchmarks" / "load.py", server.socket, request),
             *("--connections", str(case.connections), "--seconds", str(options.seconds)),
-            *(["--fresh"] if options.fresh else []),
+            *(["--fresh"] if case.way == "fresh" else []),
         ],
         capture_output=True, text=True, timeout=CHILD_SECONDS, check=False,
     )  # fmt: skip

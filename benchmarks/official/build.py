@@ -39,7 +39,7 @@ def train(folder: Path) -> artifact.Model:
 
 def pipeline(model: artifact.Model, frame: Any) -> Pipeline:
     """The estimator behind a ColumnTransformer that gives the columns it was fitted on."""
-    steps = []
+    steps: list[tuple[str, Any, list[str]]] = []
     for is_category, group in groupby(model.encoder.columns, lambda c: c.feature.type == "category"):
         columns = list(group)
         names = [column.feature.name for column in columns]
