@@ -237,8 +237,8 @@ def expected_outcomes(
 ) -> int:
     """About how many outcomes it takes to tell two models apart that differ by `effect`.
 
-    The best bet's capital grows by effect² w (1 - w) / (2 variance) per outcome, to 2 / alpha times what the
-    others cost. Half of all experiments take longer; `benchmarks/experiment.py` compares it with simulations.
+    The best bet's capital grows by effect² w (1 - w) / (2 variance) per outcome, to 2 / alpha times the number
+    of bets. It is near the mean of simulated experiments (`benchmarks/experiment.py`), so many take longer.
 
     Args:
         effect: Difference of the mean losses.
@@ -249,4 +249,4 @@ def expected_outcomes(
     if not effect:
         raise ValueError("effect: found 0, which takes for ever to find")
     growth = effect**2 * weight * (1 - weight) / (2 * max(deviation, abs(effect)) ** 2)
-    return math.ceil((math.log(2 / alpha) + _LOG_SIZES / 2) / growth)
+    return math.ceil((math.log(2 / alpha) + _LOG_SIZES) / growth)
