@@ -22,7 +22,7 @@ ROLES = {
     "flights": "Training and serving of a model",
     "flights-retrain": "State machine `upkeep-<stack>-<model>-retrain`",
     "flights-release": "State machine `upkeep-<stack>-<model>-release`",
-    "flights-release-starter": "EventBridge rule `upkeep-<stack>-<model>-approved`",
+    "flights-release-starter": "EventBridge rules `upkeep-<stack>-<model>-approved` and `-cut-off`",
 }
 _REPLACED = (
     (f"arn:aws:ecr:{REGION}:{IMAGE.partition('.')[0]}:", "arn:aws:ecr:<region>:<AWS's own account>:"),
