@@ -237,8 +237,9 @@ def expected_outcomes(
 ) -> int:
     """About how many outcomes it takes to tell two models apart that differ by `effect`.
 
-    The best bet's capital grows by effect² w (1 - w) / (2 variance) per outcome, to 2 / alpha times the number
-    of bets. It is near the mean of simulated experiments (`benchmarks/experiment.py`), so many take longer.
+    The best bet's capital grows by effect² w (1 - w) / (2 variance) per outcome, to 2 / alpha times as many
+    as there are bets. It is near the mean of simulated experiments (`benchmarks/experiment.py`); a good third
+    takes longer.
 
     Args:
         effect: Difference of the mean losses.
