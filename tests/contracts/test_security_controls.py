@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from inference.release.plan import Plan
 from infra.permissions import RESOURCELESS, SILENT, TELLS_THE_ACCOUNT
 from tests.infra.mocks import ACCOUNT, IMAGE, Resource, deploy, standard
 
@@ -46,8 +47,8 @@ def test_sagemaker_4_endpoint_variants_start_with_more_than_one_instance() -> No
     definition = (
         standard().one("aws:sfn/stateMachine:StateMachine", "flights-release-machine").document("definition")
     )
-    (variant,) = definition["States"]["CreateConfig"]["Parameters"]["ProductionVariants"]
-    assert variant["InitialInstanceCount"] > 1
+    plan = Plan.read(definition["States"]["Step"]["Parameters"]["Payload"]["plan"])
+    assert plan.variant_of("m")["InitialInstanceCount"] > 1
 
 
 def test_sagemaker_5_models_have_network_isolation() -> None:
@@ -57,7 +58,8 @@ def test_sagemaker_5_models_have_network_isolation() -> None:
         standard().one("aws:sfn/stateMachine:StateMachine", name).document("definition")["States"]
         for name in ("flights-release-machine", "flights-retrain-machine")
     )
-    assert release["CreateModel"]["Parameters"]["EnableNetworkIsolation"] is True
+    # The model of a release is made by the function: tests/inference/release/test_handler.py.
+    assert release["Check"]["Parameters"]["NetworkConfig"]["EnableNetworkIsolation"] is True
     assert retrain["Train"]["Parameters"]["EnableNetworkIsolation"] is True
 
 
@@ -170,6 +172,8 @@ def test_eventbridge_3_no_custom_bus_without_a_policy() -> None:
 # What these count has been told to the same topic by the function that counts it, with names and reasons.
 # An action would add two messages without either to each of its messages.
 WITHOUT_ACTION = {"flights-quarantine", "flights-held", "stack-quarantine"}
+# SageMaker acts on these, and the release that they end tells of them.
+WITHOUT_ACTION |= {f"flights-rollout-{kind}" for kind in ("5xx", "latency", "quality", "stop")}
 
 
 def test_cloudwatch_15_and_17_alarms_have_actions_that_are_switched_on() -> None:
@@ -229,7 +233,11 @@ def test_every_role_is_taken_on_behalf_of_this_account_alone() -> None:
 
 def test_a_role_is_handed_to_sagemaker_alone() -> None:
     passing = [(n, s) for n, s in _identity_statements() if "iam:PassRole" in s["Action"]]
-    assert {name for name, _ in passing} == {"flights-retrain-policy", "flights-release-policy"}
+    assert {name for name, _ in passing} == {
+        "flights-retrain-policy",  # the training job
+        "flights-release-policy",  # the check
+        "release-policy",  # the model
+    }
     for name, statement in passing:
         assert statement["Condition"] == {
             "StringEquals": {"iam:PassedToService": "sagemaker.amazonaws.com"}

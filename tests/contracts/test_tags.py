@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 import yaml
 
+from inference.release.plan import Plan
 from tests.infra.mocks import deploy, standard
 
 ROOT = Path(__file__).parents[2]
@@ -36,7 +37,10 @@ def test_what_the_state_machines_create_carries_the_same_tags() -> None:
         ]
         for m in ("retrain", "release")
     )
-    for state in (retrain["Train"], release["CreateModel"], release["CreateConfig"]):
-        assert state["Parameters"]["Tags"] == expected
+    assert retrain["Train"]["Parameters"]["Tags"] == expected
+    # Model, configuration and check of a release are made by the function, with what the machine hands it.
+    plan = Plan.read(release["Step"]["Parameters"]["Payload"]["plan"])
+    assert plan.tag_list() == expected
+    assert release["Check"]["Parameters"]["Tags.$"] == "$.result.check.Tags"
     # A version of a group has the group's tags and takes none of its own.
     assert "Tags" not in retrain["Register"]["Parameters"]

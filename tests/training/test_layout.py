@@ -24,7 +24,7 @@ def test_lambdas_start_without_the_large_libraries():
     import subprocess
 
     code = (
-        "import sys, training.intake.handler, training.judge, inference.release; "
+        "import sys, training.intake.handler, training.judge, inference.release.handler; "
         "print([m for m in ('numpy', 'pandas', 'sklearn', 'duckdb', 'boto3') if m in sys.modules])"
     )
     done = subprocess.run(
