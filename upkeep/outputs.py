@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from sandbox.deployer import kept
 from upkeep.errors import UpkeepError
 
 
@@ -112,13 +112,11 @@ def from_checkpoint(path: Path) -> dict[str, Any]:
     """The stack's outputs in a checkpoint (Pulumi's deployment JSON, version 3); empty without one.
 
     Raises:
-        UpkeepError: The file is there but cannot be read.
+        UpkeepError: The file, and the copy that is kept of it, cannot be read.
     """
     try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return {}
-    except (OSError, ValueError) as error:
+        document = kept.load(path).document or {}
+    except kept.UnreadableError as error:
         raise UpkeepError(f"{path} is not readable as a checkpoint: {error}.") from error
     resources = (document.get("deployment") or {}).get("resources") or []
     for resource in resources:

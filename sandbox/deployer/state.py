@@ -1,21 +1,18 @@
 """The checkpoint: what exists, in Pulumi's own deployment JSON (version 3).
 
 Source of the shape: pulumi/sdk/go/common/apitype, `DeploymentV3` and `ResourceV3`. Every change is written at
-once and atomically (a temporary file, then a rename), so a killed process leaves the last true state.
+once, atomically and twice (`kept`), so a killed process leaves the last true state and one file may be lost.
 """
 
 from __future__ import annotations
 
-import json
-import os
-import tempfile
 import threading
 from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from . import urns
+from . import kept, urns
 from .values import Properties, from_json, to_json
 
 VERSION = 3
@@ -111,6 +108,7 @@ class Checkpoint:
 
     def __init__(self, path: Path | None, resources: list[Resource], pending: list[PendingOperation]) -> None:
         self._path = path
+        self.warning = ""
         self._lock = threading.RLock()
         self._base = list(resources)
         self._new: list[Resource] = []
@@ -119,31 +117,25 @@ class Checkpoint:
 
     @staticmethod
     def load(path: Path | None) -> Checkpoint:
-        """Read a checkpoint; a missing file is a stack without resources.
+        """Read a checkpoint; without a file, and without the copy of one, it is a stack without resources.
+
+        A checkpoint that came from the copy says so in its `warning`.
 
         Raises:
-            CheckpointError: the file is not a valid checkpoint.
+            CheckpointError: the file and its copy are not valid checkpoints.
         """
-        if path is None or not path.exists():
-            return Checkpoint(path, [], [])
         try:
-            document = json.loads(path.read_text())
-            if document.get("version") != VERSION:
-                raise CheckpointError(
-                    f"{path}: version {document.get('version')!r} found, {VERSION} expected"
-                )
-            deployment = document["deployment"]
-            resources = [Resource.from_json(item) for item in deployment.get("resources", [])]
-            pending = [
-                PendingOperation(item["type"], Resource.from_json(item["resource"]))
-                for item in deployment.get("pending_operations", [])
-            ]
-        except (ValueError, KeyError, TypeError, OSError) as error:
-            raise CheckpointError(f"{path}: not a readable checkpoint: {error}") from error
-        problems = verify(resources)
-        if problems:
-            raise CheckpointError(f"{path}: " + "; ".join(problems))
-        return Checkpoint(path, resources, pending)
+            found = kept.load(path) if path is not None else kept.Found(None)
+        except kept.UnreadableError as error:
+            raise CheckpointError(
+                f"{error}: not a readable checkpoint. Nothing was changed. What the stack has made is still "
+                "there: put an older copy of the file back, or start the sandbox afresh"
+            ) from error
+        if found.document is None:
+            return Checkpoint(path, [], [])
+        checkpoint = _parsed(path, found.document)
+        checkpoint.warning = found.warning
+        return checkpoint
 
     def detach(self) -> None:
         """Write to no file from now on, for a preview."""
@@ -270,15 +262,29 @@ class Checkpoint:
         }
 
     def write(self) -> None:
-        """Write the file atomically, readable by its owner only."""
+        """Write the file and its copy, each atomically, readable by their owner only."""
         if self._path is None:
             return
         with self._lock:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            handle, temporary = tempfile.mkstemp(dir=self._path.parent, prefix=f".{self._path.name}.")
-            with os.fdopen(handle, "w") as stream:
-                json.dump(self.document(), stream, indent=1)
-            Path(temporary).replace(self._path)
+            kept.save(self._path, self.document())
+
+
+def _parsed(path: Path | None, document: dict[str, Any]) -> Checkpoint:
+    try:
+        if document.get("version") != VERSION:
+            raise CheckpointError(f"{path}: version {document.get('version')!r} found, {VERSION} expected")
+        deployment = document["deployment"]
+        resources = [Resource.from_json(item) for item in deployment.get("resources", [])]
+        pending = [
+            PendingOperation(item["type"], Resource.from_json(item["resource"]))
+            for item in deployment.get("pending_operations", [])
+        ]
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise CheckpointError(f"{path}: not a readable checkpoint: {error}") from error
+    problems = verify(resources)
+    if problems:
+        raise CheckpointError(f"{path}: " + "; ".join(problems))
+    return Checkpoint(path, resources, pending)
 
 
 def verify(resources: list[Resource]) -> list[str]:
