@@ -35,10 +35,11 @@ def message(
         execution: Where to look further.
     """
     about = _about(operation, facts)
+    serves = f"{_name(record.serving_version)} serves"
     if end.outcome == LIVE:
-        return _subject(f"{base}: version {_serving(record)} serves"), _live(record, end, facts, execution)
+        return _subject(f"{base}: {serves}"), _live(record, end, facts, execution)
     how = _HOW.get(end.outcome, end.outcome)
-    lines = [f"{about} {how}.", "", end.reason, "", f"Version {_serving(record)} serves ({record.config})."]
+    lines = [_sentence(f"{about} {how}."), "", end.reason, "", _sentence(f"{serves} ({record.config}).")]
     if isinstance(operation, Release) and not end.ok:
         lines.append(
             "The version is not released again by itself; upkeep models approve VERSION --again does."
@@ -48,10 +49,9 @@ def message(
 
 def _live(record: RolloutRecord, end: End, facts: Mapping[str, str], execution: str) -> str:
     before = record.history[0] if record.history else None
-    lines = [f"Version {_serving(record)} serves ({record.config})."]
+    lines = [_sentence(f"{_name(record.serving_version)} serves ({record.config}).")]
     if before is not None:
-        name = before.version or "the seed"
-        lines.append(f"Before it, version {name} did ({before.config}): {before.why}.")
+        lines.append(f"Before it, {_name(before.version)} did ({before.config}): {before.why}.")
     if not end.reason.startswith("version "):
         lines.append(end.reason)
     metric = facts.get("metric", "")
@@ -76,8 +76,12 @@ def _about(operation: Operation, facts: Mapping[str, str]) -> str:
     )
 
 
-def _serving(record: RolloutRecord) -> str:
-    return record.serving_version or "of the seed"
+def _name(version: str) -> str:
+    return "the seed" if version in ("", "seed") else f"version {version}"
+
+
+def _sentence(text: str) -> str:
+    return text[0].upper() + text[1:]
 
 
 def _subject(text: str) -> str:
