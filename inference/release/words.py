@@ -37,7 +37,9 @@ def message(
     about = _about(operation, facts)
     serves = f"{_name(record.serving_version)} serves"
     if end.outcome == LIVE:
-        return _subject(f"{base}: {serves}"), _live(record, end, facts, execution)
+        # Of a rollback, what the version was once promoted for is no news.
+        news = facts if isinstance(operation, Release) else {}
+        return _subject(f"{base}: {serves}"), _live(record, end, news, execution)
     how = _HOW.get(end.outcome, end.outcome)
     lines = [_sentence(f"{about} {how}."), "", end.reason, "", _sentence(f"{serves} ({record.config}).")]
     if isinstance(operation, Release) and not end.ok:

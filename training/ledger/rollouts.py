@@ -82,7 +82,6 @@ class RolloutRecord(Record):
         serving_package: Its version; empty for the seed.
         serving_version: Of that, for people.
         serving_since: Since when, seconds since 1970.
-        model_data_url: Its archive.
         previous_config: What a rollback goes back to first.
         previous_package: Its version; empty for the seed.
         history: What served before, newest first.
@@ -118,7 +117,6 @@ class RolloutRecord(Record):
     serving_package: str = ""
     serving_version: str = ""
     serving_since: float = 0
-    model_data_url: str = ""
     previous_config: str = ""
     previous_package: str = ""
     history: tuple[Served, ...] = ()
