@@ -13,7 +13,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn
 
-from inference.preflight import job, places, report
+from inference.preflight import job, places
 from inference.preflight import settings as check_settings
 from inference.preflight.settings import CONTAINER_ROOT, Folders, SettingsError
 
@@ -55,6 +55,8 @@ def _write(document: Mapping[str, Any], folders: Folders) -> None:
 def _page(document: Mapping[str, Any]) -> str:
     """The report; one that cannot be drawn holds no release up."""
     try:
+        from inference.preflight import report
+
         return report.render(document)
     except Exception as error:  # noqa: BLE001 - check.json decides, and is written in any case
         traceback.print_exc()
