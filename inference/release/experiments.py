@@ -12,7 +12,7 @@ from inference.release import act, observe, trial
 from inference.release.actions import Claim, Create, End, Note, RunCheck, Wait, note
 from inference.release.tools import Tools, describe, is_passing, said
 from inference.release.trial import Operation, Record, Seen, SetShare, Start, Stop, TrialAction, Weights
-from inference.release.world import FAILED, MOVING, Check, Observation
+from inference.release.world import FAILED, MOVING, Check, Endpoint, Observation
 from training.ledger.experiments import PROMOTED, ExperimentRecord
 from training.ledger.rollouts import CLAIMED, RolloutRecord
 from training.registry import passport
@@ -112,12 +112,10 @@ def see(tools: Tools, operation: Operation | None) -> Seen:
     # Of what another execution has left behind, the experiment is the one that it was about.
     wanted = operation.id if operation is not None and not (mine and record.adopted) else record.experiment
     experiment = tools.ledger.experiment(tools.plan.model, wanted) if wanted else None
-    described = describe(tools.sagemaker.describe_endpoint, EndpointName=tools.plan.base) or {}
-    return Seen(
-        world=_world(tools, record, experiment, operation, mine=mine),
-        experiment=experiment,
-        shares=_shares(described),
-    )
+    # One look for both: status and shares of two moments would not belong together.
+    found = describe(tools.sagemaker.describe_endpoint, EndpointName=tools.plan.base)
+    world = _world(tools, record, experiment, operation, observe.endpoint_of(found), mine=mine)
+    return Seen(world=world, experiment=experiment, shares=_shares(found or {}))
 
 
 def carry_out(tools: Tools, seen: Seen, action: TrialAction) -> dict[str, Any] | None:
@@ -143,10 +141,10 @@ def _world(
     record: RolloutRecord,
     experiment: ExperimentRecord | None,
     operation: Operation | None,
+    endpoint: Endpoint,
     *,
     mine: bool,
 ) -> Observation:
-    endpoint = observe.read_endpoint(tools)
     arns = {record.package_arn, record.serving_package}
     if experiment is not None:
         arns.add(experiment.treatment_package)

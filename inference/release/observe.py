@@ -77,7 +77,11 @@ def observe(tools: Tools, operation: Operation) -> Observation:
 
 def read_endpoint(tools: Tools) -> Endpoint:
     """The endpoint as it is described."""
-    found = describe(tools.sagemaker.describe_endpoint, EndpointName=tools.plan.base)
+    return endpoint_of(describe(tools.sagemaker.describe_endpoint, EndpointName=tools.plan.base))
+
+
+def endpoint_of(found: Mapping[str, Any] | None) -> Endpoint:
+    """A described endpoint, as far as the protocol asks; None for one that is not there."""
     if found is None:
         return Endpoint(status="Missing")
     return Endpoint(
