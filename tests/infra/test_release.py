@@ -8,14 +8,16 @@ import botocore.session
 import pytest
 from botocore.validate import ParamValidator
 
-from inference.release.handler import pause
+from inference.release.handler import SECONDS, pause
+from inference.release.observe import LAST_CALL_SECONDS
 from infra import release_plan
 from infra.alarms import ROLLOUT_KINDS, rollout_alarm
 from infra.naming import Names
 from infra.preflight import PARAMETERS
 from infra.release import approval_pattern, cut_off_pattern
+from infra.release_function import TIMEOUT_SECONDS
 from infra.release_plan import ReleasePlan, function_plan, rollback_alarms
-from infra.release_states import ANSWER, release_definition
+from infra.release_states import ANSWER, STEP_TIMEOUT_SECONDS, release_definition
 from infra.serving import MOST_ALARMS, deployment_config, deployment_seconds
 from models.load import load
 from models.spec import MOST_ROLLBACK_ALARMS, ModelSpec, SpecError
@@ -166,6 +168,12 @@ def test_the_longest_rollout_there_can_be_stays_within_the_history_of_an_executi
         looks += 1
     # Five events of the task, two of the choice, two of the wait.
     assert looks * 9 < 25_000
+
+
+def test_a_claim_is_taken_from_the_dead_only_when_their_last_call_is_over() -> None:
+    assert STEP_TIMEOUT_SECONDS > TIMEOUT_SECONDS > SECONDS
+    assert LAST_CALL_SECONDS > TIMEOUT_SECONDS
+    assert standard().one("Function", "release-function")["timeout"] == TIMEOUT_SECONDS
 
 
 def test_the_functions_answer_and_the_machine_have_the_same_keys() -> None:
