@@ -81,7 +81,7 @@ def next_action(seen: Observation, operation: Operation, me: str) -> Action:
     if record.owner:
         return _beside(seen, operation)
     if record.last_owner == me and record.last_operation.startswith(_key(operation)):
-        return _ended(record)
+        return _ended(record, operation)
     if isinstance(operation, Recover):
         return End(ok=True, outcome="nothing", reason="there is nothing left to recover", tell=False)
     if isinstance(operation, Rollback):
@@ -321,13 +321,14 @@ def take_back(seen: Observation, outcome: str, why: str) -> Note:
     return note(phase=RESTORING, outcome=outcome, failure=why, token=seen.endpoint.token, tries=0)
 
 
-def _ended(record: RolloutRecord) -> End:
-    ok = record.last_outcome in (LIVE, WITHDRAWN)
+def _ended(record: RolloutRecord, operation: Operation) -> End:
+    # What a recovery has ended was told as what it was: the end of somebody else's rollout.
+    recovered = isinstance(operation, Recover)
     return End(
-        ok=ok,
+        ok=recovered or record.last_outcome in (LIVE, WITHDRAWN),
         outcome=record.last_outcome,
         reason=record.last_reason,
-        tell=record.last_outcome != WITHDRAWN,
+        tell=not recovered and record.last_outcome != WITHDRAWN,
     )
 
 
