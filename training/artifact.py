@@ -36,6 +36,7 @@ __all__ = ["ARCHIVE", "FORMAT", "PASSPORT", "SIGNED", "Model", "Saved", "load", 
 ARCHIVE = "model.tar.gz"
 # A sorted sample of hashes; larger files are not ours.
 MAX_FITTED_BYTES = 1024 * 1024
+_UNFINISHED = f"{PASSPORT}.unfinished"
 _LIBRARIES = ("scikit-learn", "numpy", "pandas", "joblib")
 
 
@@ -110,13 +111,15 @@ class Saved:
         return found
 
 
-def save(folder: Path, model: Model, documents: Mapping[str, Any]) -> Saved:
+def save(folder: Path, model: Model, documents: Mapping[str, Any], *, finished: bool = True) -> Saved:
     """Write the model's files and seal them; the code below ``code/`` must be there already.
 
     Args:
         folder: Model directory; made if needed.
         model: Its passport is completed with the format, the versions and the digests.
         documents: ``reference.json`` and ``sample.json`` as plain data.
+        finished: False keeps the passport back until ``finish``: what SageMaker uploads of a job that died
+            is nothing that loads.
     """
     import joblib
 
@@ -135,8 +138,16 @@ def save(folder: Path, model: Model, documents: Mapping[str, Any]) -> Saved:
         "versions": versions(),
         "files": files,
     }
-    write_json(folder / PASSPORT, passport)
-    return Saved(passport, sha256(folder / PASSPORT))
+    write_json(folder / _UNFINISHED, passport)
+    saved = Saved(passport, sha256(folder / _UNFINISHED))
+    if finished:
+        finish(folder)
+    return saved
+
+
+def finish(folder: Path) -> None:
+    """Give a saved model its passport, in one step and as the last one."""
+    (folder / _UNFINISHED).replace(folder / PASSPORT)
 
 
 def load(folder: Path, passport_sha256: str = "") -> Model:

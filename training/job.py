@@ -93,7 +93,8 @@ def run(settings: Settings) -> dict[str, Any]:
         predicted = judged.challenger.predicted
         highest = predicted.max(axis=1) if predicted.ndim > 1 else predicted
         summary = reference.build(challenger.encoder, matrix, highest)
-        saved = artifact.save(settings.model_dir, challenger, {"reference.json": summary, SAMPLE: sample})
+        documents = {"reference.json": summary, SAMPLE: sample}
+        saved = artifact.save(settings.model_dir, challenger, documents, finished=False)
     with clock.phase("evidence"):
         evidence = _evidence(spec, rows, judged, sample["instances"])
     evaluation = {
@@ -136,6 +137,7 @@ def run(settings: Settings) -> dict[str, Any]:
     settings.output_dir.mkdir(parents=True, exist_ok=True)
     artifact.write_json(settings.output_dir / EVALUATION, evaluation)
     artifact.write_json(settings.output_dir / SAMPLE, sample)
+    artifact.finish(settings.model_dir)
     return evaluation
 
 

@@ -44,10 +44,7 @@ class JobRun(ABC):
         Every outcome, errors of the sandbox included, ends in a terminal status and without a container.
         """
         try:
-            credentials = self._context.platform.role_credentials(
-                self._request["RoleArn"], self._record.name[:64]
-            )
-            self._stages(job, credentials)
+            self._stages(job)
         except (s3_data.DataError, ApiError) as error:
             text = error.message if isinstance(error, ApiError) else str(error)
             self._fail(f"ClientError: {text}")
@@ -61,8 +58,16 @@ class JobRun(ABC):
             self._context.logs.flush()
 
     @abstractmethod
-    def _stages(self, job: Job, credentials: dict[str, str]) -> None:
-        """Do everything between the first download and the last upload, with the role's credentials."""
+    def _stages(self, job: Job) -> None:
+        """Do everything between the first download and the last upload."""
+
+    def _credentials(self) -> dict[str, str]:
+        """The role's credentials of now: a job may take longer than a session of its role lasts."""
+        return self._context.platform.role_credentials(self._request["RoleArn"], self._record.name[:64])
+
+    def _s3(self) -> Any:
+        """A client with the role's credentials of now, for what is to be moved next."""
+        return self._context.platform.s3_client(self._credentials())
 
     @abstractmethod
     def _fail(self, reason: str) -> None:

@@ -25,11 +25,10 @@ class ProcessingRun(JobRun):
     def __init__(self, context: Context, record: Record) -> None:
         super().__init__(context, record, "ProcessingJob")
 
-    def _stages(self, job: Job, credentials: dict[str, str]) -> None:
-        s3 = self._context.platform.s3_client(credentials)
-        self._prepare(s3)
+    def _stages(self, job: Job) -> None:
+        self._prepare(self._s3())
         self._set(ProcessingStartTime=self._context.clock.now())
-        container = self._context.containers.processing(self._container_request(credentials), self._write)
+        container = self._context.containers.processing(self._container_request(), self._write)
         self._container = container
         container.start()
         exit_code, stopped = self._watch(container, job)
@@ -37,7 +36,7 @@ class ProcessingRun(JobRun):
         if job.kill.is_set():
             self._end("Stopped")
             return
-        self._upload(s3)
+        self._upload(self._s3())
         if stopped is not None:
             self._end("Stopped", ExitMessage=stopped or None)
         elif exit_code == 0:
@@ -102,7 +101,7 @@ class ProcessingRun(JobRun):
             raise s3_data.DataError(f"LocalPath {path} is not below /opt/ml/processing")
         return self._tree / parts
 
-    def _container_request(self, credentials: dict[str, str]) -> ProcessingRequest:
+    def _container_request(self) -> ProcessingRequest:
         platform = self._context.platform
         isolated = bool((self._request.get("NetworkConfig") or {}).get("EnableNetworkIsolation"))
         app = self._request["AppSpecification"]
@@ -111,7 +110,7 @@ class ProcessingRun(JobRun):
             tree=self._tree,
             environment=self._environment(isolated=isolated, PROCESSING_JOB_ARN=self._record.arn),
             network_isolation=isolated,
-            credentials=None if isolated else credentials,
+            credentials=None if isolated else self._credentials(),
             region=platform.region,
             endpoint_url=platform.endpoint_url,
             entrypoint=list(app["ContainerEntrypoint"]),

@@ -63,24 +63,23 @@ class TrainingRun(JobRun):
         self._set(TrainingStartTime=self._context.clock.now())
         super().run(job)
 
-    def _stages(self, job: Job, credentials: dict[str, str]) -> None:
-        s3 = self._context.platform.s3_client(credentials)
+    def _stages(self, job: Job) -> None:
         while True:
             self._transition("Downloading")
-            self._download(s3)
+            self._download(self._s3())
             if job.stop.is_set():
                 self._transition("Stopping", "Stopping")
                 self._end("Stopped", "Stopped")
                 return
             self._transition("Training")
-            container = self._context.containers.training(self._container_request(credentials), self._line)
+            container = self._context.containers.training(self._container_request(), self._line)
             self._container = container
             container.start()
             exit_code, ended = self._watch(container, job)
             self._container = None
             if ended != _INTERRUPTED:
                 break
-            self._start_again(s3)
+            self._start_again(self._s3())
         if job.kill.is_set():
             self._end("Stopped", "Stopped")
             return
@@ -88,7 +87,7 @@ class TrainingRun(JobRun):
         self._publish_metrics()
         if ended is None:
             self._transition("Uploading")
-        self._upload(s3)
+        self._upload(self._s3())
         if ended is not None:
             self._end("Stopped", ended)
         elif exit_code == 0:
@@ -156,7 +155,7 @@ class TrainingRun(JobRun):
             (self._tree / "checkpoints").mkdir()
             s3_data.fetch_folder(s3, checkpoints["S3Uri"], self._tree / "checkpoints")
 
-    def _container_request(self, credentials: dict[str, str]) -> TrainingRequest:
+    def _container_request(self) -> TrainingRequest:
         platform, request = self._context.platform, self._request
         isolated = bool(request.get("EnableNetworkIsolation"))
         algorithm = request["AlgorithmSpecification"]
@@ -173,7 +172,7 @@ class TrainingRun(JobRun):
             instance_type=request["ResourceConfig"].get("InstanceType", "ml.m5.large"),
             instance_count=request["ResourceConfig"].get("InstanceCount", 1),
             network_isolation=isolated,
-            credentials=None if isolated else credentials,
+            credentials=None if isolated else self._credentials(),
             region=platform.region,
             endpoint_url=platform.endpoint_url,
             entrypoint=algorithm.get("ContainerEntrypoint"),

@@ -11,8 +11,9 @@ from typing import Any, cast
 from sandbox.authorization import PassedRole, cannot_assume
 from sandbox.lifecycle import ACCOUNT, HOST, REGION
 from sandbox.sagemaker.errors import ApiError
+from sandbox.seam import sessions
 from sandbox.seam.internals import ministack
-from sandbox.seam.roles import in_account, role_session, trusts
+from sandbox.seam.roles import in_account, trusts
 
 
 class Account:
@@ -32,7 +33,7 @@ class Account:
             raise ApiError(
                 "ValidationException", cannot_assume(PassedRole(role_arn, "sagemaker.amazonaws.com"))
             )
-        return role_session(role_arn, session_name[:64])
+        return sessions.of_role(role_arn, session_name[:64])
 
     def s3_client(self, credentials: dict[str, str]) -> Any:
         """A boto3 S3 client that acts with `credentials` (AWS_* variables)."""

@@ -16,7 +16,7 @@ from typing import Any
 from sandbox.authorization import Permission
 from sandbox.calls import Call
 from sandbox.lifecycle import ACCOUNT, REGION
-from sandbox.seam import dead_letters, encryption
+from sandbox.seam import dead_letters, encryption, key_states
 from sandbox.seam.dead_letters import Failure
 from sandbox.seam.internals import ministack
 from sandbox.seam.roles import role_denial
@@ -66,7 +66,9 @@ def _may_use_key(principal: str, resource: str, source: str) -> bool:
     if key is None:
         return True
     arn = encryption.key_arn(key)
-    return arn is not None and all(service_may(principal, action, arn, source) for action in encryption.USE)
+    if arn is None or key_states.problem(arn) is not None:
+        return False
+    return all(service_may(principal, action, arn, source) for action in encryption.USE)
 
 
 def check_deliveries() -> None:

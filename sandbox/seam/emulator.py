@@ -12,13 +12,14 @@ from sandbox.seam.account import Account
 from sandbox.seam.alarms import Watch
 from sandbox.seam.buckets import complete_buckets
 from sandbox.seam.deliveries import check_deliveries
-from sandbox.seam.encryption import guard_objects
+from sandbox.seam.encryption import guard_objects, guard_polling
 from sandbox.seam.functions import share_processors
 from sandbox.seam.guard import guard, teach_resources
 from sandbox.seam.internals import check, ministack
 from sandbox.seam.logs import complete_logs
 from sandbox.seam.machines import extend_state_machines
 from sandbox.seam.sagemaker import SageMakerHandler, route_sagemaker
+from sandbox.seam.sessions import limit_sessions
 
 
 class Emulator:
@@ -105,7 +106,9 @@ def connect(account: Account, sagemaker: Any) -> Emulator:
     extend_state_machines(account.endpoint_url)
     check_deliveries()
     share_processors()
+    limit_sessions()
     guard_objects()
+    guard_polling()
     complete_buckets()
     complete_logs(account)
     app.SERVICE_HANDLERS["sagemaker"] = SageMakerHandler(sagemaker)

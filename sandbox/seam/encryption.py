@@ -1,4 +1,4 @@
-"""The key permissions that reading and writing encrypted things needs, which MiniStack does not ask for.
+"""The key and the rights on it that encrypted things need, which MiniStack does not ask for.
 
 Sources: "Using server-side encryption with AWS KMS keys"
 (https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingKMSEncryption.html), "Amazon SQS key management"
@@ -21,6 +21,7 @@ from sandbox import calls
 from sandbox.authorization import Permission
 from sandbox.calls import Call
 from sandbox.lifecycle import ACCOUNT, REGION
+from sandbox.seam import key_states
 from sandbox.seam.internals import ministack
 from sandbox.seam.roles import denial
 from sandbox.seam.sagemaker import Answer
@@ -71,6 +72,19 @@ def guard_objects() -> None:
         return answer
 
     s3.handle_request = guarded
+
+
+def guard_polling() -> None:
+    """Let no function get messages of a queue whose key cannot be used: they stay there."""
+    sqs = ministack("services.sqs")
+    receive = sqs._receive_messages_for_esm
+
+    @functools.wraps(receive)
+    def with_a_key(queue_url: str, most: int) -> Any:
+        attributes = sqs._get_q(queue_url)["attributes"]
+        return [] if key_states.problem(attributes.get("KmsMasterKeyId")) else receive(queue_url, most)
+
+    sqs._receive_messages_for_esm = with_a_key
 
 
 def _written_under(headers: Mapping[str, str], bucket: str) -> str | None:
@@ -152,4 +166,5 @@ def _refused(
             return cast(
                 "Answer", refuse(call.service, action, "", "", message=message, headers=dict(headers))
             )
-    return None
+    unusable = key_states.problem(arn)
+    return None if unusable is None else key_states.answer(call.service, unusable)

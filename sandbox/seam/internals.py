@@ -28,10 +28,11 @@ RELIED_ON = {
     "services.lambda_svc": "_functions _emit_lambda_logs _sqs_esm_concurrency",
     "services.s3": "_bucket_default_sse_headers _fire_s3_event handle_request",
     "services.sns": "_topic_by_arn_any_scope topic_policy_for_arn",
-    "services.sqs": "_ensure_msg_fields _queue_by_arn _queues queue_delay",
+    "services.sqs": """_ensure_msg_fields _get_q _queue_by_arn _queues _receive_messages_for_esm
+        queue_delay""",
     "services.stepfunctions": """_ExecutionError _emit_execution_status_event _execute_task _invoke_resource
         _resolve_state_machine_arn _state_machines _sdk_json_params _sdk_json_result _AWS_SDK_ERROR_PREFIX""",
-    "services.sts": "register_session",
+    "services.sts": "register_session _evict_expired_sessions _future _sessions",
 }
 
 

@@ -11,8 +11,9 @@ from typing import Any, cast
 
 from sandbox import statemachines
 from sandbox.lifecycle import ACCOUNT, REGION
+from sandbox.seam import sessions
 from sandbox.seam.internals import ministack
-from sandbox.seam.roles import role_denial, role_session
+from sandbox.seam.roles import role_denial
 
 
 class Execution:
@@ -33,7 +34,7 @@ class Execution:
 
     def credentials(self) -> dict[str, str]:
         """The state machine's role, as AWS_* variables."""
-        return role_session(self.role_arn, str(self._record["name"])[:64])
+        return sessions.of_role(self.role_arn, str(self._record["name"])[:64])
 
 
 _execution: contextvars.ContextVar[Execution | None] = contextvars.ContextVar(

@@ -5,13 +5,13 @@
 from __future__ import annotations
 
 import contextvars
-import hashlib
 import json
 from collections.abc import Callable
 from typing import Any, cast
 
 from sandbox.authorization import Permission
 from sandbox.lifecycle import ACCOUNT, HOST, REGION
+from sandbox.seam import sessions
 from sandbox.seam.internals import ministack
 
 
@@ -24,22 +24,6 @@ def in_account(function: Callable[[], Any]) -> Any:
             return function()
 
     return contextvars.Context().run(scoped)
-
-
-def role_session(role_arn: str, session_name: str) -> dict[str, str]:
-    """Credentials of a role, as AWS_* variables: one session per role and name, known to the IAM."""
-    role_name = role_arn.rpartition("/")[2]
-    digest = hashlib.sha256(f"{role_arn}:{session_name}".encode()).hexdigest()
-    key, secret = f"ASIA{digest[:16].upper()}", hashlib.sha256(f"secret:{digest}".encode()).hexdigest()
-    token = hashlib.sha256(f"token:{digest}".encode()).hexdigest()
-    session = {
-        "Arn": f"arn:aws:sts::{ACCOUNT}:assumed-role/{role_name}/{session_name}",
-        "UserId": f"{role_name}:{session_name}",
-        "SecretAccessKey": secret,
-        "SessionToken": token,
-    }
-    ministack("services.sts").register_session(key, session)
-    return {"AWS_ACCESS_KEY_ID": key, "AWS_SECRET_ACCESS_KEY": secret, "AWS_SESSION_TOKEN": token}
 
 
 def denial(access_key: str, permission: Permission, service: str) -> str | None:
@@ -63,7 +47,7 @@ def denial(access_key: str, permission: Permission, service: str) -> str | None:
 
 def role_denial(role_arn: str, permission: Permission, service: str) -> str | None:
     """The same for a role, outside any request."""
-    credentials = role_session(role_arn, "upkeep-check")
+    credentials = sessions.of_role(role_arn, "upkeep-check")
     return cast(
         "str | None", in_account(lambda: denial(credentials["AWS_ACCESS_KEY_ID"], permission, service))
     )
