@@ -256,9 +256,27 @@ def _announce(plan: RetrainPlan) -> dict[str, asl.State]:
     }
 
 
+def _limits(spec: ModelSpec) -> dict[str, str]:
+    """What to say of a job that SageMaker stopped at a limit, by its SecondaryStatus.
+
+    https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_DescribeTrainingJob.html
+    """
+    seconds = stopping_condition(spec)
+    limits = {
+        "MaxRuntimeExceeded": f"it ran for {seconds['MaxRuntimeInSeconds']} s, the limit that "
+        "training.max_runtime_seconds of the model spec sets"
+    }
+    if "MaxWaitTimeInSeconds" in seconds:
+        limits["MaxWaitTimeExceeded"] = (
+            f"it got no spot instance for long enough within {seconds['MaxWaitTimeInSeconds']} s; set "
+            "training.spot of the model spec to false when that happens often"
+        )
+    return limits
+
+
 def _failure(plan: RetrainPlan) -> dict[str, Any]:
     """Ways into the one Fail state; what is known of the job comes before the integration's words."""
-    job = "$.failed.job"
+    job, limits = "$.failed.job", _limits(plan.spec)
 
     def ended(why: str) -> asl.State:
         words = (
@@ -286,11 +304,18 @@ def _failure(plan: RetrainPlan) -> dict[str, Any]:
             "$.failed", {"job.$": "States.StringToJson($.error.Cause)"}, "DoesTheJobSayWhy"
         ),
         "DoesTheJobSayWhy": asl.choice(
-            [{"Variable": f"{job}.FailureReason", "IsPresent": True, "Next": "TrainingFailed"}],
+            [
+                {"Variable": f"{job}.FailureReason", "IsPresent": True, "Next": "TrainingFailed"},
+                *(
+                    {"Variable": f"{job}.SecondaryStatus", "StringEquals": status, "Next": status}
+                    for status in limits
+                ),
+            ],
             default="TrainingStopped",
         ),
+        **{status: ended(f"'{words}'") for status, words in limits.items()},
         "TrainingFailed": ended(f"{job}.FailureReason"),
-        # By a person, or with MaxRuntimeExceeded by the spec's `training.max_runtime_seconds`.
+        # By a person.
         "TrainingStopped": ended(f"{job}.SecondaryStatus"),
         "StepFailed": asl.assign(
             "$.failure", {"error.$": "$.error.Error", "cause.$": "$.error.Cause"}, "Notify"

@@ -178,10 +178,30 @@ def test_the_words_of_a_failed_training_are_the_cause_of_the_failed_execution() 
 
 
 def test_a_stopped_training_is_told_in_a_sentence() -> None:
+    job = JOB | {"TrainingJobStatus": "Stopped", "SecondaryStatus": "Stopped"}
+    done = run(**{"createTrainingJob.sync": TaskError("States.TaskFailed", json.dumps(job))})
+    assert (done.status, done.error) == ("FAILED", "TrainingFailed")
+    assert done.cause == "Training job upkeep-dev-flights-1 ended as Stopped: Stopped"
+
+
+def test_a_training_that_ran_into_its_limit_is_announced_with_the_limit_and_where_it_is_set() -> None:
     job = JOB | {"TrainingJobStatus": "Stopped", "SecondaryStatus": "MaxRuntimeExceeded"}
     done = run(**{"createTrainingJob.sync": TaskError("States.TaskFailed", json.dumps(job))})
     assert (done.status, done.error) == ("FAILED", "TrainingFailed")
-    assert done.cause == "Training job upkeep-dev-flights-1 ended as Stopped: MaxRuntimeExceeded"
+    seconds = PLAN.spec.training.max_runtime_seconds
+    assert done.cause == (
+        f"Training job upkeep-dev-flights-1 ended as Stopped: it ran for {seconds} s, the limit that "
+        "training.max_runtime_seconds of the model spec sets"
+    )
+    assert done.cause in done.called("publish")[0]["Message"]
+    assert not done.called("createModelPackage")
+
+
+def test_a_spot_job_that_waited_too_long_is_announced_with_that_limit() -> None:
+    spec = load(["flights"], {"flights": {"training": {"spot": True, "max_runtime_seconds": 600}}})["flights"]
+    states = retrain_definition(replace(PLAN, spec=spec))["States"]
+    rules = {rule.get("StringEquals"): rule["Next"] for rule in states["DoesTheJobSayWhy"]["Choices"]}
+    assert "within 4200 s" in states[rules["MaxWaitTimeExceeded"]]["Parameters"]["cause.$"]
 
 
 @pytest.mark.parametrize(
