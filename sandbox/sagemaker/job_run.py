@@ -26,6 +26,11 @@ def publish(context: Context, record: Record, api: str, detail_type: str) -> Non
     context.events.emit(detail_type, events.describe_detail(f"Describe{api}", answer, tags), record.arn)
 
 
+def shown_exit_code(code: int | None) -> int | None:
+    """The code as a container runtime gives it: 137 for a process killed by signal 9."""
+    return code if code is None or code >= 0 else 128 - code
+
+
 class JobRun(ABC):
     """One job under way; `_stages` does the work."""
 

@@ -46,7 +46,7 @@ class ProcessingRun(JobRun):
             self._end(
                 "Failed",
                 ExitMessage=text or None,
-                FailureReason=f"AlgorithmError: {text}, exit code: {exit_code}",
+                FailureReason=f"AlgorithmError: {text}, exit code: {job_run.shown_exit_code(exit_code)}",
             )
 
     def _watch(self, container: JobContainer, job: Job) -> tuple[int | None, str | None]:

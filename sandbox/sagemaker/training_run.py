@@ -94,7 +94,8 @@ class TrainingRun(JobRun):
             self._end("Completed", "Completed")
         else:
             text = container.failure_text()
-            self._end("Failed", "Failed", f"AlgorithmError: {text[:MAX_REASON]}, exit code: {exit_code}")
+            code = job_run.shown_exit_code(exit_code)
+            self._end("Failed", "Failed", f"AlgorithmError: {text[:MAX_REASON]}, exit code: {code}")
 
     def _watch(self, container: JobContainer, job: Job) -> tuple[int | None, str | None]:
         """Wait for the container.
