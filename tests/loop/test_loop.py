@@ -246,15 +246,16 @@ def test_logs_show_what_the_training_printed(operator: Operator):
 
 
 def test_a_changed_threshold_updates_one_alarm_and_nothing_else(operator: Operator):
-    operator.configure(flights={"monitoring": {"max_latency_milliseconds": 750}})
+    # The limits on errors of the server and on latency are those of a rollout too, and its alarms' as well.
+    operator.configure(flights={"monitoring": {"max_client_errors": 75}})
     preview = operator.upkeep("preview").stdout
-    assert "threshold: 1000000 → 750000" in preview  # ModelLatency is in microseconds
+    assert "threshold: 100 → 75" in preview
     assert preview.count("aws:cloudwatch:MetricAlarm") == 1
     operator.upkeep("up", "--yes")
     changed = operator.client("cloudwatch").describe_alarms(
         AlarmNamePrefix=f"{operator.flights['endpoint']}-", AlarmTypes=["MetricAlarm"]
     )["MetricAlarms"]
-    assert 750_000 in [alarm["Threshold"] for alarm in changed]
+    assert 75 in [alarm["Threshold"] for alarm in changed]
     assert "no changes" in operator.upkeep("up", "--yes").stdout.lower()
 
 
