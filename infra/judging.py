@@ -44,7 +44,7 @@ def judge_function(
                 storage.read("ReadManifest", "data", "manifests/*"),
                 storage.browse("ListManifest", "data", "manifests/", tell_missing=True),
                 storage.encrypt(),
-                ledger.keep("NoteHoldout"),
+                ledger.note("NoteHoldout"),
             ],
             environment={
                 "PREFIX": names.prefix,

@@ -63,6 +63,11 @@ class Ledger(pulumi.ComponentResource):
         self.table = self.resource.name
         self.register_outputs({"table": self.table})
 
+    def note(self, sid: str) -> Permission:
+        """Read records and write whole ones; changing parts of them is not part of it."""
+        actions = [action for action in KEEP if action != "dynamodb:UpdateItem"]
+        return Permission(sid=sid, actions=actions, resources=[self._arn])
+
     def keep(self, sid: str, *more: str) -> Permission:
         """Read and write records; nobody here may scan, delete or export the table.
 
