@@ -7,10 +7,11 @@ a part of each model's error, as they do where the weather decides. Everything e
 through: ``training.evidence.paired`` measures, ``training.gate.decide`` decides, and
 ``training.ledger.holdouts`` counts how often rows were used.
 
-Four questions:
+Six questions:
 
 equal      Challenger and champion are equally good. How often is the challenger promoted? At most in
            1 - confidence of the retrainings.
+few blocks The same on so few blocks that the standard error is hardly known.
 rows       The same, with every row counted as independent evidence. Shows what the blocks are for.
 at limit   The challenger is better by exactly the gate's minimum gain. At most 1 - confidence again.
 better     The challenger is better by the difference stated. How often is it promoted (the power)?
@@ -26,7 +27,7 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
@@ -44,11 +45,11 @@ from training.ledger.holdouts import shares_used
 CONFIDENCE = 0.95
 POWER = 0.9
 RETRAININGS = 1000
-HISTORIES, REPEATS = 400, 20
+REPEATS = 20
+# So few long spans, as the days of a young model's holdout, must not make the gate easier.
+FEW_BLOCKS, FEW_ROWS = (6, 8, 12, 20, 30), 60
 # Blocks of single rows take long, and only show what the gate does not do.
 ILLUSTRATION = 250
-# Twenty times as many comparisons: their standard errors may be off by 4 % instead of 2 %.
-REPEAT_RESAMPLES = 300
 START = np.datetime64("2024-01-01T00:00:00", "us")
 # Standard deviation of a model's error, and the part of it that all rows of an hour share.
 ERROR, SHARED = 1.0, 0.8
@@ -94,8 +95,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--retrainings", type=int, default=RETRAININGS)
-    parser.add_argument("--histories", type=int, default=HISTORIES, help="holdouts that are used repeatedly")
-    parser.add_argument("--repeats", type=int, default=REPEATS, help="challengers on each of them")
+    parser.add_argument("--repeats", type=int, default=REPEATS, help="challengers on one holdout")
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--json", type=Path, help="write the figures here")
     options = parser.parse_args()
@@ -103,7 +103,7 @@ def main() -> None:
     with ProcessPoolExecutor(options.processes) as pool:
         run = partial(pool.map, chunksize=5)
         found = []
-        for row in rows_of(options.retrainings, options.histories, options.repeats, run):
+        for row in rows_of(options.retrainings, options.repeats, run):
             found.append(row)
             show(row, head=len(found) == 1)
     if options.json:
@@ -112,15 +112,12 @@ def main() -> None:
     print(f"{time.perf_counter() - started:.0f} s")
 
 
-def rows_of(
-    retrainings: int, histories: int, repeats: int, run: Callable[..., Any] = map
-) -> Iterator[dict[str, Any]]:
+def rows_of(retrainings: int, repeats: int, run: Callable[..., Any] = map) -> Iterator[dict[str, Any]]:
     """Answer every question for every metric.
 
     Args:
         retrainings: How many each answer comes from.
-        histories: How many the answer to the last question comes from.
-        repeats: How many challengers share a holdout in it.
+        repeats: How many challengers share a holdout in the last question.
         run: ``map``, or that of a pool.
     """
     for case in CASES:
@@ -136,10 +133,14 @@ def rows_of(
         ):
             promoted = sum(run(partial(retrain, case, gate, error), range(tries)))
             yield answer(case, question, truth, promoted, tries)
+        for count in FEW_BLOCKS:
+            few = replace(case, hours=count, rows=FEW_ROWS)
+            promoted = sum(run(partial(retrain, few, plain, 1.0), range(retrainings)))
+            yield answer(case, f"equal, {count} blocks", 0.0, promoted, retrainings)
         often = Gate(metric=case.metric, confidence=CONFIDENCE, max_holdout_uses=repeats)
         for question, counted in (("repeated, each as the first", False), ("repeated", True)):
-            promoted = sum(run(partial(repeat, case, often, repeats, counted), range(histories)))
-            yield answer(case, question, 0.0, promoted, histories)
+            promoted = sum(run(partial(repeat, case, often, repeats, counted), range(retrainings)))
+            yield answer(case, question, 0.0, promoted, retrainings)
 
 
 def retrain(case: Case, gate: Gate, error: float, seed: int) -> bool:
@@ -159,7 +160,7 @@ def repeat(case: Case, gate: Gate, challengers: int, counted: bool, seed: int) -
     for number in range(challengers):
         uses = shares_used(days, [days] * number) if counted else 0.0
         challenger = predict(case, rows, random, 1.0)
-        if judge(case, gate, rows, challenger, champion, uses, seed, REPEAT_RESAMPLES).promote:
+        if judge(case, gate, rows, challenger, champion, uses, seed).promote:
             return True
     return False
 
@@ -172,14 +173,11 @@ def judge(
     champion: Answers,
     uses: float = 0.0,
     seed: int = 0,
-    resamples: int = paired.MOST_RESAMPLES,
 ) -> Decision:
     """Measure and decide, as the job and the judge do."""
     spec = declare(case.task, gate.metric, gate.block)
     blocks = spans.number(rows.times, gate.block)
-    found = paired.compare(
-        case.task, gate.metric, rows.labels, challenger, champion, blocks, resamples=resamples, seed=seed
-    )
+    found = paired.compare(case.task, gate.metric, rows.labels, challenger, champion, blocks, seed=seed)
     evaluation = {
         "rows": {"holdout": len(rows.labels)},
         "challenger": {gate.metric: found.challenger},

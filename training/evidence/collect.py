@@ -16,8 +16,8 @@ from training.evidence import blocks, calibration, curves, fingerprints, paired,
 from training.evidence.paired import Difference
 from training.evidence.weighted import Answers
 
-# Below, the standard error of a mean over blocks is no guide to how far it strays.
-LEAST_BLOCKS = 30
+# Student's t makes up for an error known from few blocks, down to these: benchmarks/gate.py measures it.
+LEAST_BLOCKS = 5
 _LONGER: dict[str, Block] = {"row": "hour", "hour": "day", "day": "week"}
 _SPANS = {"row": "rows", "hour": "hours", "day": "days", "week": "weeks"}
 

@@ -76,10 +76,10 @@ def compare(
     turns = draws(blocks.count, resamples, work, seed)
     gains = np.concatenate([sign * (new.of(weights) - old.of(weights)) for weights in turns])
     gains = gains[np.isfinite(gains)]  # a draw without any row of one label says nothing
-    error = math.nan
-    if blocks.count > 1 and len(gains) > 1:
-        # A bootstrap of n blocks has (n - 1) / n of the variance.
-        error = float(gains.std(ddof=1)) * math.sqrt(blocks.count / (blocks.count - 1))
+    error, worth = math.nan, blocks.effective()
+    if worth > 1 and len(gains) > 1:
+        # A bootstrap of n blocks has (n - 1) / n of the variance; of blocks of different size, even less.
+        error = float(gains.std(ddof=1)) * math.sqrt(worth / (worth - 1))
     ours, theirs = new.plain(blocks), old.plain(blocks)
     enough = _effective(metric, labels, blocks)
     return Difference(sign * (ours - theirs), error, ours, theirs, blocks.count, enough, len(gains))

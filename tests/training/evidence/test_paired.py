@@ -71,7 +71,8 @@ def test_the_standard_error_is_that_of_a_plain_bootstrap(task, metric):
                 measure(task, labels[rows], a.predicted[rows], list(a.classes))[metric] for a in (one, other)
             ]
             gains.append(sign * (values[0] - values[1]))
-    expected = np.std(gains, ddof=1) * math.sqrt(blocks.count / (blocks.count - 1))
+    worth = blocks.effective()
+    expected = np.std(gains, ddof=1) * math.sqrt(worth / (worth - 1))
     assert found.standard_error == pytest.approx(expected, rel=1e-9)
     assert found.resamples == 60
 
