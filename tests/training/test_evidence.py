@@ -158,13 +158,13 @@ def test_rows_of_few_kinds_that_repeat_each_other_all_the_time_are_compared(tmp_
 
 
 def test_a_holdout_within_a_few_hours_decides_nothing(tmp_path, champion):
-    """Three hundred rows in ten hours are ten strokes of luck."""
-    rows = [_at(row, 400 + place // 30) for place, row in enumerate(lines(300, first_hour=400, seed=3))]
-    minutes = [row.replace(":00:00,", f":{place % 30:02}:00,") for place, row in enumerate(rows)]
+    """Three hundred rows in five hours are five strokes of luck, and fewer are held out."""
+    rows = [_at(row, 400 + place // 60) for place, row in enumerate(lines(300, first_hour=400, seed=3))]
+    minutes = [row.replace(":00:00,", f":{place % 60:02}:00,") for place, row in enumerate(rows)]
     found = _run(tmp_path, [*lines(400), *minutes], "second", champion)
     assert not found["comparable"]
-    assert "lie in 5 hours" in found["note"]
-    assert "at least 30 are needed to know what chance does (gate.block)" in found["note"]
+    assert "lie in 3 hours" in found["note"]
+    assert "at least 5 are needed to know what chance does (gate.block)" in found["note"]
 
 
 def _flip(row, source, share):
