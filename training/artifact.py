@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 
 from models.spec import ModelSpec, SpecError, parse
-from training import unpacking
+from training import pickles, unpacking
 from training.errors import ArtifactError
 from training.evaluate import predict
 from training.features import FeatureEncoder
@@ -121,10 +121,8 @@ def save(folder: Path, model: Model, documents: Mapping[str, Any], *, finished: 
         finished: False keeps the passport back until ``finish``: what SageMaker uploads of a job that died
             is nothing that loads.
     """
-    import joblib
-
     folder.mkdir(parents=True, exist_ok=True)
-    joblib.dump(model.estimator, folder / MODEL)
+    pickles.dump(model.estimator, folder / MODEL)
     (folder / "spec.json").write_text(model.spec.to_json(), encoding="utf-8")
     for name, data in {"features.json": model.encoder.to_json(), **documents}.items():
         write_json(folder / name, data)

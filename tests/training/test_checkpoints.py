@@ -12,7 +12,7 @@ from sklearn.ensemble import (
     RandomForestRegressor,
 )
 
-from training import checkpoints
+from training import checkpoints, pickles
 
 
 class Interruption(BaseException):
@@ -56,6 +56,26 @@ def test_an_interrupted_fit_goes_on_and_grows_the_same_trees(cls, saves, tmp_pat
     assert resumed.get_params() == one_go.get_params()
     method = "predict_proba" if cls is HistGradientBoostingClassifier else "predict"
     assert np.array_equal(getattr(resumed, method)(matrix), getattr(one_go, method)(matrix))
+
+
+@pytest.mark.parametrize("cls", [HistGradientBoostingClassifier, HistGradientBoostingRegressor])
+def test_an_interrupted_fit_is_stored_as_the_very_bytes_of_one_in_one_go(cls, tmp_path, monkeypatch):
+    matrix, labels = _rows()
+    with monkeypatch.context() as patch:
+        _interrupt_after(2, patch)
+        with pytest.raises(Interruption):
+            checkpoints.fit(cls(random_state=0), matrix, labels, tmp_path)
+    fits = {
+        "one go": cls(random_state=0).fit(matrix, labels),
+        "resumed": checkpoints.fit(cls(random_state=0), matrix, labels, tmp_path),
+    }
+    for name, fitted in fits.items():
+        pickles.dump(fitted, tmp_path / name)
+    stored = (tmp_path / "one go").read_bytes()
+    assert stored == (tmp_path / "resumed").read_bytes()
+    # Reading it back and storing it again changes nothing either.
+    pickles.dump(joblib.load(tmp_path / "one go"), tmp_path / "again")
+    assert stored == (tmp_path / "again").read_bytes()
 
 
 def test_a_fit_that_stops_by_itself_is_not_fitted_on(tmp_path):
