@@ -1,8 +1,8 @@
 """Writes an estimator so that equal ones give equal bytes, however they came to be.
 
 A pickle names an object once and refers to it afterwards. So whether two equal names, or types of arrays, are
-one object decides about its bytes: after a fit that was interrupted and read back they are not, after one in one
-go they are. Here equal ones count as one, and the digest of a model tells about the model alone.
+one object decides about its bytes: after a fit that was interrupted and read back they are not, after one in
+one go they are. Here equal ones count as one, and the digest of a model tells about the model alone.
 """
 
 from __future__ import annotations
