@@ -97,13 +97,11 @@ def _model(subject: Subject, package: Mapping[str, str]) -> list[str]:
 
 
 def _use(spec: ModelSpec) -> list[str]:
-    return [
-        (
-            f"It answers for rows like those it was fitted on: {_TASKS[spec.task]} "
-            "It says nothing about why something happens, and nothing about what would happen if an input were "
-            "changed on purpose."
-        )
-    ]
+    words = (
+        f"It is for rows like those it was fitted on. {_TASKS[spec.task]} It says nothing about why "
+        "something happens, and nothing about what would happen if an input were changed on purpose."
+    )
+    return [words]
 
 
 def _inputs(spec: ModelSpec) -> list[str]:

@@ -152,19 +152,19 @@ def days(title: str, found: Mapping[date, int], height: float = 90.0) -> Html:
     count = (last - first).days + 1
     up = axis(0.0, float(max(found.values()) or 1), 3)
     made = svg.frame(
-        Axis(0.0, float(count), float(count + 1)),
+        Axis(0.5, count + 0.5, count + 2.0),  # no ticks: days are no numbers
         up,
-        x_label=f"{first} to {last}",
+        x_label="",
         y_label="rows",
         width=2 * svg.WIDTH,
         plot_height=height,
     )
-    base, width = made.y(0.0), made.x(1.0) - made.x(0.0)
+    base, width = made.y(0.0), made.x(1.5) - made.x(0.5)
     columns = [
         tag(
             "rect",
             tag("title", f"{day}: {rows:,} rows"),
-            x=made.x(float((day - first).days)) + width * 0.1,
+            x=made.x((day - first).days + 0.5) + width * 0.1,
             y=made.y(float(rows)),
             width=width * 0.8,
             height=base - made.y(float(rows)),
@@ -172,8 +172,12 @@ def days(title: str, found: Mapping[date, int], height: float = 90.0) -> Html:
         )
         for day, rows in sorted(found.items())
     ]
+    ends = [
+        svg.text(str(first), made.x.start, base + 17, "tick"),
+        svg.text(str(last), made.x.end, base + 17, "tick", "end"),
+    ]
     words = f"{sum(found.values()):,} rows on {len(found):,} days from {first} to {last}."
-    return svg.drawing(title, words, made.width, made.height, [*made.parts, *columns])
+    return svg.drawing(title, words, made.width, made.height, [*made.parts, *columns, *ends])
 
 
 def _legend(series: Sequence[Series]) -> list[tuple[str, str]]:

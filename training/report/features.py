@@ -5,7 +5,7 @@ from __future__ import annotations
 from training.report import intervals, pieces
 from training.report.intervals import Interval
 from training.report.markup import Html
-from training.report.numbers import finite, items, mapping, shown, signed
+from training.report.numbers import alike, finite, items, mapping, shown, signed
 from training.report.pieces import BAR, NUMBER
 from training.report.subject import Subject, word
 
@@ -27,13 +27,14 @@ def section(subject: Subject) -> Html | None:
         return None
     shortened = found[:_MOST]
     on = intervals.common([one for _, one, _ in shortened])
+    written = alike([one.value for _, one, _ in shortened])
     lines = [
         (
             name,
-            signed(one.value),
+            text,
             intervals.bar(f"{name}: {signed(one.value)}, standard error {shown(error)}", one, on),
         )
-        for name, one, error in shortened
+        for text, (name, one, error) in zip(written, shortened, strict=True)
     ]
     rest = f" The {len(found) - _MOST} that matter least are left out." if len(found) > _MOST else ""
     words = (

@@ -40,14 +40,16 @@ def items(value: object) -> Sequence[Any]:
 def shown(value: object) -> str:
     """A number with the digits that matter, such as 0.6406, 1,759 or 12.346."""
     if isinstance(value, int) and not isinstance(value, bool) and abs(value) < _LARGEST:
-        return f"{value:,}"
+        return f"{value:,}".replace("-", MINUS)
     found = finite(value)
     if found is None:
         return NOTHING
     size = abs(found)
     if size >= 1e9 or 0 < size < 1e-3:
-        return f"{found:.3g}"
-    return f"{found:,.{4 if size < 10 else 3 if size < 100 else 2 if size < 10_000 else 0}f}"
+        text = f"{size:.3g}"
+    else:
+        text = f"{size:,.{4 if size < 10 else 3 if size < 100 else 2 if size < 10_000 else 0}f}"
+    return f"{MINUS}{text}" if found < 0 else text
 
 
 def signed(value: object) -> str:
@@ -57,6 +59,21 @@ def signed(value: object) -> str:
         return NOTHING
     text = shown(float(abs(found)))
     return f"{MINUS if found < 0 else '+'}{text}" if found else text
+
+
+def alike(values: Sequence[float]) -> list[str]:
+    """Differences with their signs, all with the decimals that the largest needs, to be read in a column."""
+    largest = max((abs(value) for value in values), default=0.0)
+    if largest >= 1e9 or 0 < largest < 1e-6:
+        return [signed(value) for value in values]
+    decimals = 4 if largest < 10 else 3 if largest < 100 else 2 if largest < 10_000 else 0
+    if 0 < largest < 0.01:
+        decimals = 2 - math.floor(math.log10(largest))
+    texts = [f"{abs(value):,.{decimals}f}" for value in values]
+    return [
+        f"{'' if not float(text.replace(',', '')) else MINUS if value < 0 else '+'}{text}"
+        for value, text in zip(values, texts, strict=True)
+    ]
 
 
 def percent(share: object) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from training.report import pieces
 from training.report.markup import Html, tag
-from training.report.numbers import finite, mapping, shown
+from training.report.numbers import finite, mapping
 from training.report.pieces import code
 from training.report.subject import Subject, approval, fact, word
 
@@ -111,4 +111,4 @@ def _seconds(subject: Subject) -> str | None:
     if not known:
         return None
     parts = ", ".join(f"{name} {second:,.1f}" for name, second in known)
-    return f"{shown(round(sum(second for _, second in known), 1))} s ({parts})"
+    return f"{sum(second for _, second in known):,.1f} s ({parts})"

@@ -7,7 +7,7 @@ from itertools import pairwise
 
 from training.report import charts, confusion, pieces
 from training.report.markup import Html
-from training.report.numbers import finite, items, mapping, shown, whole
+from training.report.numbers import Axis, axis, finite, items, mapping, shown, whole
 from training.report.subject import CHALLENGER, CHAMPION, Subject
 from training.report.svg import Series
 
@@ -174,8 +174,18 @@ def _scores(subject: Subject, who: str) -> Html | None:
         return None
     title = f"Scores of the {who}"
     words = "each label's rows are 100 %; the further apart, the better the model tells them apart"
-    drawn = charts.histogram(title, f"{words}.", groups, x_label="score")
+    width = (edges[-1] - edges[0]) / len(counts)
+    drawn = charts.histogram(
+        title, f"{words}.", groups, x_label=f"score, in steps of {width:.2g}", x=_of_scores(subject)
+    )
     return pieces.figure(title, drawn, words)
+
+
+def _of_scores(subject: Subject) -> Axis:
+    """One axis for the scores of both models, for they stand side by side."""
+    found = [histogram(subject.part("curves", who).get("scores")) for who in _WHO]
+    edges = [edge for one in found if one for edge in (one[0][0], one[0][-1])]
+    return axis(min(edges), max(edges), 6, tight=True)
 
 
 def _residuals(subject: Subject) -> Html | None:

@@ -35,8 +35,9 @@ p{margin:.3rem 0 .7rem;max-width:48rem}p.soft,.soft{color:var(--soft)}small{colo
 .verdict.good{border-color:var(--good)}.verdict.bad{border-color:var(--bad)}
 .good{color:var(--good)}.bad{color:var(--bad)}.verdict.good,.verdict.bad{color:inherit}
 .good>b:first-child,.bad>b:first-child{white-space:nowrap}
-.facts{display:grid;grid-template-columns:repeat(auto-fit,minmax(10.5rem,1fr));gap:.6rem;margin:1rem 0}
-.facts div{border:1px solid var(--line);border-radius:.4rem;padding:.45rem .7rem}
+.facts{display:flex;flex-wrap:wrap;gap:.6rem;margin:1rem 0}
+.facts div{flex:1 1 9.5rem;max-width:16rem;
+border:1px solid var(--line);border-radius:.4rem;padding:.45rem .7rem}
 .facts small{display:block;line-height:1.3}.facts b{font-size:1.2rem;font-variant-numeric:tabular-nums}
 nav{font-size:.88rem;margin:.6rem 0}nav a{margin-right:.9rem}a{color:var(--challenger)}
 .wide{overflow-x:auto}
@@ -45,15 +46,14 @@ caption{text-align:left;color:var(--soft);padding:.2rem 0;font-size:.85rem}
 th,td{padding:.28rem .7rem .28rem 0;border-bottom:1px solid var(--line);text-align:left;vertical-align:top}
 th{font-weight:600}thead th{color:var(--soft);font-weight:500;font-size:.83rem;vertical-align:bottom}
 .n{text-align:right;white-space:nowrap}td.bar{padding:.1rem .7rem .1rem 0;vertical-align:middle}
-td.words{min-width:15rem}
+td.words{min-width:15rem}tbody th{min-width:6.5rem}
 dl{display:grid;grid-template-columns:minmax(9rem,max-content) 1fr;gap:.2rem 1.2rem;margin:.5rem 0;
 font-size:.9rem}
 dt{color:var(--soft)}dd{margin:0;min-width:0;overflow-wrap:anywhere}
 code{font:.86em/1.4 ui-monospace,"SF Mono",Menlo,Consolas,"DejaVu Sans Mono",monospace;overflow-wrap:anywhere}
 ul{margin:.3rem 0;padding-left:1.2rem}details{margin:.4rem 0;font-size:.9rem}summary{cursor:pointer}
-.figures{display:grid;grid-template-columns:repeat(auto-fit,minmax(20rem,1fr));gap:.5rem 1.8rem;
-align-items:start}
-figure{margin:.7rem 0;min-width:0}figcaption{font-weight:600;font-size:.92rem;line-height:1.35;
+.figures{display:flex;flex-wrap:wrap;gap:.6rem 1.6rem}.figures figure{flex:0 1 20.6rem}
+figure{margin:.7rem 0;min-width:0;max-width:100%}figcaption{font-weight:600;font-size:.92rem;line-height:1.35;
 margin-bottom:.5rem}
 figcaption small{display:block;font-weight:400}
 table.confusion td.cell{text-align:right;padding:.35rem .6rem;border:2px solid var(--paper);min-width:3.6rem}
@@ -80,6 +80,7 @@ svg text.key,svg text.name{fill:var(--ink)}
 .zeroline{stroke:var(--soft);stroke-width:1}.limit{stroke:var(--ink);stroke-width:1.2;stroke-dasharray:3 2}
 footer{margin-top:3rem;padding-top:.6rem;border-top:1px solid var(--line);color:var(--soft);font-size:.85rem}
 @media print{body{max-width:none;padding:0;font-size:10.5pt}nav{display:none}
+.figures{display:block}.figures figure{display:inline-block;width:47%;vertical-align:top;margin-right:2%}
 figure,tr,.verdict,.facts div{break-inside:avoid}h2,h3{break-after:avoid}.wide{overflow:visible}
 *{print-color-adjust:exact;-webkit-print-color-adjust:exact}}
 """

@@ -118,7 +118,7 @@ def frame(
             for t in x.ticks
         ),
         line(left, bottom, width - _RIGHT, bottom, "axis"),
-        text(x_label, (left + width - _RIGHT) / 2, bottom + 33, "label", "middle"),
+        *([text(x_label, (left + width - _RIGHT) / 2, bottom + 33, "label", "middle")] if x_label else []),
     ]
     return Frame(width, bottom + _BOTTOM, across, up, tuple(parts))
 

@@ -27,7 +27,7 @@ def head(subject: Subject) -> Html:
         tag("h1", f"{word(subject.spec.name)} {subject.label}: {'✓' if subject.promoted else '✕'} {verdict}"),
         tag(
             "div",
-            tag("p", tag("b", f"{verdict.capitalize()}. "), reason[:1].upper() + reason[1:] + "."),
+            tag("p", tag("b", f"{verdict.capitalize()}: "), f"{reason}."),
             tag("p", ", ".join(one for one in about if one), class_="about"),
             class_=f"verdict {'good' if subject.promoted else 'bad'}",
         ),
@@ -58,8 +58,7 @@ def checks(subject: Subject) -> Html | None:
 
 def _check(one: Mapping[str, Any]) -> tuple[object, ...]:
     name = fact(one, "name", 80)
-    share = name == "leak"
-    write = percent if share else shown
+    write = percent if name == "leak" else _plain
     return (
         name or NOTHING,
         pieces.passed(one.get("passed") is True),
@@ -67,6 +66,11 @@ def _check(one: Mapping[str, Any]) -> tuple[object, ...]:
         write(finite(one.get("limit"))),
         fact(one, "words", 500),
     )
+
+
+def _plain(value: float | None) -> str:
+    """A number without decimals where there are none, for many limits are whole numbers."""
+    return shown(int(value)) if value is not None and value == int(value) else shown(value)
 
 
 def _not_compared(subject: Subject) -> Html | None:
