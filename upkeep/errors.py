@@ -45,6 +45,21 @@ def is_gone(error: Exception) -> bool:
     return code in _GONE
 
 
+def is_logged_out(error: Exception) -> bool:
+    """Whether a call failed because the caller's credentials are over, or cannot be renewed."""
+    if type(error).__name__ == "S3UploadFailedError" and isinstance(error.__context__, Exception):
+        return is_logged_out(error.__context__)  # boto3's word for any failure of an upload in parts
+    found = (getattr(error, "response", None) or {}).get("Error", {})
+    origin = type(error).__module__.partition(".")[0]
+    return found.get("Code") in _OVER or (origin == "botocore" and type(error).__name__ in _NOT_RENEWED)
+
+
+# https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html,
+# https://docs.aws.amazon.com/STS/latest/APIReference/CommonErrors.html
+_OVER = {"ExpiredToken", "ExpiredTokenException", "RequestExpired", "TokenRefreshRequired"}
+_NOT_RENEWED = {
+    "CredentialRetrievalError", "SSOTokenLoadError", "TokenRetrievalError", "UnauthorizedSSOTokenError",
+}  # fmt: skip
 _GONE = {
     "404", "NotFound", "NoSuchKey", "NoSuchBucket", "ResourceNotFound", "ResourceNotFoundException",
     "ExecutionDoesNotExist", "StateMachineDoesNotExist", "NoSuchVersion", "QueueDoesNotExist",
@@ -61,7 +76,9 @@ def _explain_aws(error: Exception) -> str:
         operation = getattr(error, "operation_name", "a call")
         hint = _HINTS.get(code, "")
         return f"AWS refused {operation}: {code}: {message.strip().rstrip('.') or 'no message'}.{hint}"
-    if name in ("NoCredentialsError", "PartialCredentialsError", "SSOTokenLoadError"):
+    if is_logged_out(error):
+        return f"{str(error).rstrip('.')}.{_RENEW}"
+    if name in ("NoCredentialsError", "PartialCredentialsError"):
         return (
             "No AWS credentials were found. Log in (`aws sso login`), set AWS_PROFILE, or set "
             "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY; for the offline "
@@ -87,6 +104,18 @@ _HINTS = {
     "ExpiredTokenException": _RENEW,
     "InvalidClientTokenId": _RENEW,
     "UnrecognizedClientException": _RENEW,
+    "RequestExpired": _RENEW,
+    "TokenRefreshRequired": _RENEW,
+    **dict.fromkeys(
+        ("KMS.DisabledException", "KMSDisabled", "KmsDisabled", "DisabledException"),
+        " The stack's key was switched off: nothing can be read or stored, and what serves serves on. Switch "
+        "it on again (`aws kms enable-key --key-id ARN`); what waits in the queues is then worked off.",
+    ),
+    **dict.fromkeys(
+        ("KMS.KMSInvalidStateException", "KMSInvalidState", "KmsInvalidState", "KMSInvalidStateException"),
+        " The stack's key is about to be deleted, and with it all that is stored. Take that back (`aws kms "
+        "cancel-key-deletion --key-id ARN`, then `aws kms enable-key --key-id ARN`).",
+    ),
     "AccessDenied": " The role or user you act as lacks this permission.",
     "AccessDeniedException": " The role or user you act as lacks this permission.",
     "NoSuchBucket": " The stack's outputs name it; run `upkeep up` to bring the stack in order.",

@@ -14,6 +14,7 @@ from typing import Protocol
 
 from upkeep.conclude import GRACE_SECONDS, conclude, conclude_held
 from upkeep.data import Upload
+from upkeep.logged_out import LOG_IN, explained
 from upkeep.outcome import (
     CHECK_REFUSED,
     EXIT_CODES,
@@ -123,7 +124,8 @@ def follow(
     began = clock()
     progress = Progress(uploads=tuple(uploads), asked=not uploads)
     while True:
-        progress = step(source, replace(progress, seconds=clock() - began))
+        with explained(_goes_on(progress)):
+            progress = step(source, replace(progress, seconds=clock() - began))
         progress = replace(progress, seconds=clock() - began)
         show(progress)
         if (result := conclude(progress, quiet_seconds)) is not None:
@@ -135,6 +137,17 @@ def follow(
             reason = f"Not done after {timeout_seconds:g} s; it was waiting for {progress.where()}."
             return Result(outcome=TIMEOUT, reason=reason, progress=progress)
         sleep(poll_seconds)
+
+
+def _goes_on(progress: Progress) -> Callable[[], str]:
+    def words() -> str:
+        again = "" if progress.asked else ", or push the same again with --wait: it is followed, not repeated"
+        return (
+            f"while this waited for {progress.where()}. That goes on without you. {LOG_IN}, then see "
+            f"`upkeep runs`{again}."
+        )
+
+    return words
 
 
 def step(source: Source, progress: Progress) -> Progress:

@@ -11,6 +11,7 @@ from typing import Any
 from upkeep import outcome, runs, serving
 from upkeep.conclude import release_failure
 from upkeep.live import Row, release_rows
+from upkeep.logged_out import LOG_IN, explained
 from upkeep.outcome import EXIT_CODES
 from upkeep.outputs import ModelOutputs
 from upkeep.phases import UPDATING, title
@@ -21,6 +22,9 @@ from upkeep.serving import Package, Serving
 DEFAULT_TIMEOUT_SECONDS = 3600.0
 # https://docs.aws.amazon.com/step-functions/latest/apireference/API_ListExecutions.html
 _NEWEST = 50
+_LOOK_AGAIN = (
+    f"It goes on without you. {LOG_IN}, then `upkeep status` shows what serves and what is under way."
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -150,9 +154,10 @@ def watch(
     began = clock()
     known = Watched(title=heading)
     while True:
-        run = find() if known.run is None else runs.find_described(context, model, known.run.arn)
-        run = run or known.run
-        steps = tuple(phases(context, model, run)) if run else ()
+        with explained(lambda: f"while this was followed: {heading}. {_LOOK_AGAIN}"):
+            run = find() if known.run is None else runs.find_described(context, model, known.run.arn)
+            run = run or known.run
+            steps = tuple(phases(context, model, run)) if run else ()
         known = replace(known, run=run, steps=steps, seconds=clock() - began)
         show(known)
         if known.ended or known.seconds >= timeout_seconds:

@@ -23,6 +23,7 @@ from upkeep.errors import QUARANTINED, UpkeepError
 from upkeep.follow import Result
 from upkeep.ledger import OperatorLedger, open_ledger
 from upkeep.live import FollowView
+from upkeep.logged_out import LOG_IN, explained
 from upkeep.outputs import ModelOutputs
 
 Wait = Annotated[bool, typer.Option("--wait", "-w", help="Follow the files until the new version answers.")]
@@ -151,8 +152,16 @@ def send_all(there: Context, delivery: Delivery, out: Console) -> list[Upload]:
         DownloadColumn(),
         TransferSpeedColumn(),
     )
-    sent = []
-    with Progress(*columns, console=out, transient=True, disable=not render.is_terminal(out)) as progress:
+    sent: list[Upload] = []
+
+    def words() -> str:
+        return (
+            f"after {len(sent)} of {len(delivery.uploads)} files were sent. {LOG_IN}, then push the same "
+            "again: what is there already is not trained on twice."
+        )
+
+    bars = Progress(*columns, console=out, transient=True, disable=not render.is_terminal(out))
+    with explained(words), bars as progress:
         for upload in delivery.uploads:
             task = progress.add_task(upload.name, total=upload.size or None)
             sent.append(data.send(there, upload, lambda count, task=task: progress.advance(task, count)))  # type: ignore[misc]
