@@ -107,7 +107,8 @@ def histogram(
     width = _bin_width(series[0][2])
     heights = [[share * width / _bin_width(edges) for share in shares] for _, _, edges, shares in series]
     top = max((max(found, default=0.0) for found in heights), default=0.0)
-    up = _percents(axis(0.0, top or 1.0, 4))
+    # The mark's name stands above the columns.
+    up = _percents(axis(0.0, (top or 1.0) * (1.12 if mark else 1.0), 4))
     legend = [(name, look) for name, look, _, _ in series]
     made = svg.frame(across, up, x_label=x_label, y_label="share of rows", legend=legend, plot_height=height)
     parts: list[Html] = [*made.parts]

@@ -11,8 +11,8 @@ from training.gate.confidence import needed
 from training.report import intervals, pieces
 from training.report.intervals import Interval
 from training.report.markup import Html
-from training.report.numbers import NOTHING, finite, items, mapping, shown, signed, whole
-from training.report.pieces import BAR, NUMBER
+from training.report.numbers import NOTHING, alike, finite, items, mapping, shown, signed, whole
+from training.report.pieces import BAR, NUMBER, SHORT
 from training.report.subject import Subject, fact, word
 
 _MOST = 80
@@ -113,10 +113,11 @@ def _table(subject: Subject, found: Sequence[Slice], *, compared: bool) -> Html:
         lines = [(_name(one), shown(one.rows), shown(one.challenger)) for one in found]
         return pieces.table(head, lines, looks)
     head += ["champion", "loss", "gain ◂ 0 ▸ loss", ""]
-    looks += [NUMBER, NUMBER, BAR, None]
+    looks += [NUMBER, NUMBER, BAR, SHORT]
     _, allowed = limits(subject.decision, subject.spec.gate.confidence, subject.spec.gate.max_slice_loss)
     drawn = [Interval.around(one.loss, one.reach) for one in found if one.loss is not None]
     on = intervals.common(drawn, allowed)
+    written = iter(alike([one.loss for one in found if one.loss is not None]))
     rows = []
     for one in found:
         picture: object = NOTHING
@@ -132,7 +133,7 @@ def _table(subject: Subject, found: Sequence[Slice], *, compared: bool) -> Html:
         rows.append(
             (
                 *(_name(one), shown(one.rows), shown(one.challenger), shown(one.champion)),
-                *(signed(one.loss), picture, one.words),
+                *(NOTHING if one.loss is None else next(written), picture, one.words),
             )
         )
     return pieces.table(head, rows, looks)

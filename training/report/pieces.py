@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from training.report.markup import Html, tag
 
-NUMBER, WORDS, BAR = "n", "words", "bar"
+NUMBER, WORDS, BAR, SHORT = "n", "words", "bar", "k"
 
 
 def section(name: str, title: str, *children: object) -> Html:

@@ -45,8 +45,8 @@ table{border-collapse:collapse;font-size:.9rem;font-variant-numeric:tabular-nums
 caption{text-align:left;color:var(--soft);padding:.2rem 0;font-size:.85rem}
 th,td{padding:.28rem .7rem .28rem 0;border-bottom:1px solid var(--line);text-align:left;vertical-align:top}
 th{font-weight:600}thead th{color:var(--soft);font-weight:500;font-size:.83rem;vertical-align:bottom}
-.n{text-align:right;white-space:nowrap}td.bar{padding:.1rem .7rem .1rem 0;vertical-align:middle}
-td.words{min-width:15rem}tbody th{min-width:6.5rem}
+.n{text-align:right;white-space:nowrap}td.bar{padding:.1rem .7rem .1rem 0;vertical-align:middle}td.bar svg{min-width:9rem}
+.k{white-space:nowrap}td.words{min-width:15rem}tbody th{min-width:6.5rem}
 dl{display:grid;grid-template-columns:minmax(9rem,max-content) 1fr;gap:.2rem 1.2rem;margin:.5rem 0;
 font-size:.9rem}
 dt{color:var(--soft)}dd{margin:0;min-width:0;overflow-wrap:anywhere}
@@ -81,7 +81,7 @@ svg text.key,svg text.name{fill:var(--ink)}
 footer{margin-top:3rem;padding-top:.6rem;border-top:1px solid var(--line);color:var(--soft);font-size:.85rem}
 @media print{body{max-width:none;padding:0;font-size:10.5pt}nav{display:none}
 .figures{display:block}.figures figure{display:inline-block;width:47%;vertical-align:top;margin-right:2%}
-figure,tr,.verdict,.facts div{break-inside:avoid}h2,h3{break-after:avoid}.wide{overflow:visible}
+figure,tr,.verdict,.facts div{break-inside:avoid}h2,h3,p.soft{break-after:avoid}.wide{overflow:visible}
 *{print-color-adjust:exact;-webkit-print-color-adjust:exact}}
 """
 _SHADES = "".join(f".h{i}{{background:rgb(var(--heat)/{i * 0.06:.2f})}}" for i in range(11))

@@ -93,7 +93,11 @@ def _numbers(subject: Subject) -> Html:
         (metric, shown(challenger), "of the challenger, on fresh rows"),
         ("champion", shown(finite(decision.get("champion"))), "on the same rows"),
         ("gain", signed(finite(decision.get("gain"))), f"at least {signed(low)}" if low is not None else ""),
-        ("rows compared on", shown(subject.rows("holdout")), f"of {shown(subject.rows('total'))}"),
+        (
+            "rows compared on" if subject.compared else "rows judged on",
+            shown(subject.rows("holdout")),
+            f"of {shown(subject.rows('total'))}",
+        ),
         ("answers one row in", f"{shown(latency)} ms", "99 of 100 times"),
     ]
     boxes = [

@@ -1,6 +1,8 @@
 """The report is whole, readable offline, safe with any name, and shows the numbers of the evaluation."""
 
 import re
+import subprocess
+import sys
 from copy import deepcopy
 
 import pytest
@@ -333,3 +335,13 @@ def test_the_page_stays_small_with_the_largest_evaluation():
     shown = _safe(page.render(decided, found, declared))
     assert "the 80 that lose most are shown" in shown.words
     assert "value 1999" in shown.words
+
+
+def test_the_report_is_drawn_by_the_standard_library_alone():
+    """The judge's function has no numpy."""
+    modules = "training.report.page, training.report.summary, training.registry.card"
+    code = f"import sys, {modules}; print(*sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert not {"numpy", "pandas", "yaml", "boto3"} & set(done.stdout.split())
