@@ -2,7 +2,7 @@
 
 ``transform_fn`` returns a response instead of raising: the container turns every exception into a 500 HTML
 page. The container calls ``model_fn`` at the first request of each worker, and again for each request that
-arrives meanwhile, hence the lock.
+arrives meanwhile, hence the lock. The first worker to load wakes the others (``inference.waking``).
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import threading
 from pathlib import Path
 from typing import Any
 
+from inference import waking
 from inference.answering import Answerer
 from inference.responses import respond
 
@@ -32,9 +33,14 @@ def model_fn(model_dir: str) -> Answerer:
             from training import artifact, estimators
             from training.registry.passport import PASSPORT_VARIABLE
 
-            model = artifact.load(Path(model_dir), os.environ.get(PASSPORT_VARIABLE, ""))
-            estimators.single_threaded(model.estimator)
-            _loaded[model_dir] = Answerer(model)
+            woken = waking.wake_others()
+            try:
+                model = artifact.load(Path(model_dir), os.environ.get(PASSPORT_VARIABLE, ""))
+                estimators.single_threaded(model.estimator)
+                _loaded[model_dir] = Answerer(model)
+            finally:
+                for connection in woken:
+                    connection.close()
         return _loaded[model_dir]
 
 

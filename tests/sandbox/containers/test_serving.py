@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from inference import waking
 from sandbox.containers.isolation import isolation_mode
 from sandbox.image import Image
 from tests.sandbox.containers.running import Serving, serving
@@ -411,6 +412,36 @@ def test_a_server_without_usable_handlers_comes_up_and_answers_500(
     try:
         server.wait_for("the worker booted", lambda: server.workers() == 1)
         assert server.get("/ping")[0] == 500
+    finally:
+        server.container.stop(grace_seconds=0)
+
+
+# Loads as a model does: computing, so that this worker takes no other request meanwhile.
+WAKING = """
+import time
+from inference import waking
+from inference.notes import note
+
+def model_fn(model_dir):
+    woken = waking.wake_others()
+    end = time.monotonic() + 0.5
+    while time.monotonic() < end:
+        pass
+    note("load")
+    return woken
+
+def transform_fn(model, body, content_type, accept):
+    return "ok", "text/csv"
+"""
+
+
+def test_one_ping_warms_every_worker_of_the_projects_own_server(folder: Path, image: Image) -> None:
+    files = code(WAKING) | {"inference/waking.py": Path(waking.__file__).read_text()}
+    server = serving(folder, image, files, {"SAGEMAKER_MODEL_SERVER_WORKERS": "3"})
+    try:
+        server.wait_for_ping()
+        server.wait_for("all workers are warm", lambda: len(set(server.events("load"))) == 3)
+        assert len(server.events("load")) == 3
     finally:
         server.container.stop(grace_seconds=0)
 
