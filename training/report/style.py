@@ -45,7 +45,8 @@ table{border-collapse:collapse;font-size:.9rem;font-variant-numeric:tabular-nums
 caption{text-align:left;color:var(--soft);padding:.2rem 0;font-size:.85rem}
 th,td{padding:.28rem .7rem .28rem 0;border-bottom:1px solid var(--line);text-align:left;vertical-align:top}
 th{font-weight:600}thead th{color:var(--soft);font-weight:500;font-size:.83rem;vertical-align:bottom}
-.n{text-align:right;white-space:nowrap}td.bar{padding:.1rem .7rem .1rem 0;vertical-align:middle}td.bar svg{min-width:9rem}
+.n{text-align:right;white-space:nowrap}
+td.bar{padding:.1rem .7rem .1rem 0;vertical-align:middle}td.bar svg{min-width:9rem}
 .k{white-space:nowrap}td.words{min-width:15rem}tbody th{min-width:6.5rem}
 dl{display:grid;grid-template-columns:minmax(9rem,max-content) 1fr;gap:.2rem 1.2rem;margin:.5rem 0;
 font-size:.9rem}
