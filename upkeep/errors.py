@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 RELEASED = 0
@@ -74,7 +75,7 @@ def _explain_aws(error: Exception) -> str:
     if response.get("Error"):
         code, message = response["Error"].get("Code", "?"), response["Error"].get("Message", "")
         operation = getattr(error, "operation_name", "a call")
-        hint = _HINTS.get(code, "")
+        hint = _about_key(message) or _HINTS.get(code, "")
         return f"AWS refused {operation}: {code}: {message.strip().rstrip('.') or 'no message'}.{hint}"
     if is_logged_out(error):
         return f"{str(error).rstrip('.')}.{_RENEW}"
@@ -98,6 +99,21 @@ def _explain_aws(error: Exception) -> str:
     return str(error)
 
 
+def _about_key(message: str) -> str:
+    """What to do about a key that cannot be used; services differ in the code, and all pass on KMS's words."""
+    if re.search(r":key/\S+ is disabled", message):
+        return (
+            " The stack's key was switched off: nothing can be read or stored, and what serves serves on. Switch "
+            "it on again (`aws kms enable-key --key-id ARN`); what waits in the queues is then worked off."
+        )
+    if re.search(r":key/\S+ is pending deletion", message):
+        return (
+            " The stack's key is about to be deleted, and with it all that is stored. Take that back (`aws kms "
+            "cancel-key-deletion --key-id ARN`, then `aws kms enable-key --key-id ARN`)."
+        )
+    return ""
+
+
 _RENEW = " Your credentials are not valid now; log in again (`aws sso login`) or set new ones."
 _HINTS = {
     "ExpiredToken": _RENEW,
@@ -106,16 +122,6 @@ _HINTS = {
     "UnrecognizedClientException": _RENEW,
     "RequestExpired": _RENEW,
     "TokenRefreshRequired": _RENEW,
-    **dict.fromkeys(
-        ("KMS.DisabledException", "KMSDisabled", "KmsDisabled", "DisabledException"),
-        " The stack's key was switched off: nothing can be read or stored, and what serves serves on. Switch "
-        "it on again (`aws kms enable-key --key-id ARN`); what waits in the queues is then worked off.",
-    ),
-    **dict.fromkeys(
-        ("KMS.KMSInvalidStateException", "KMSInvalidState", "KmsInvalidState", "KMSInvalidStateException"),
-        " The stack's key is about to be deleted, and with it all that is stored. Take that back (`aws kms "
-        "cancel-key-deletion --key-id ARN`, then `aws kms enable-key --key-id ARN`).",
-    ),
     "AccessDenied": " The role or user you act as lacks this permission.",
     "AccessDeniedException": " The role or user you act as lacks this permission.",
     "NoSuchBucket": " The stack's outputs name it; run `upkeep up` to bring the stack in order.",

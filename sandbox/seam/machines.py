@@ -11,9 +11,9 @@ from typing import Any, cast
 
 from sandbox import statemachines
 from sandbox.lifecycle import ACCOUNT, REGION
-from sandbox.seam import sessions
+from sandbox.seam import encryption, key_states, sessions
 from sandbox.seam.internals import ministack
-from sandbox.seam.roles import role_denial
+from sandbox.seam.roles import in_account, role_denial
 
 
 class Execution:
@@ -96,3 +96,8 @@ def _refuse_task(resource: str, data: Any, execution: Execution) -> None:
     if message is not None:
         prefixes = machines._AWS_SDK_ERROR_PREFIX
         raise statemachines.TaskFailedError(statemachines.denied_error(resource, prefixes), message)
+    unusable = in_account(
+        lambda: key_states.problem(encryption.resource_key(permission.resource)) if service == "sns" else None
+    )
+    if unusable is not None:
+        raise statemachines.TaskFailedError("SNS.KmsDisabledException", unusable.words)

@@ -131,13 +131,16 @@ def test_an_upload_in_parts_hides_the_code_and_is_recognised_all_the_same():
 @pytest.mark.parametrize(
     ("code", "words"),
     [
-        ("KMS.DisabledException", "aws kms enable-key"),
-        ("KMSDisabled", "aws kms enable-key"),
-        ("KMS.KMSInvalidStateException", "cancel-key-deletion"),
+        ("KMS.DisabledException", "{key} is disabled."),
+        ("KMSDisabled", "{key} is disabled."),
+        ("AccessDeniedException", "KMS key access denied error: {key} is disabled."),
     ],
 )
 def test_a_key_that_cannot_be_used_is_named_with_what_to_do(code, words):
     key = "arn:aws:kms:eu-central-1:123456789012:key/1"
-    said = str(explain(refusal(code, f"{key} is disabled.", "PutObject")))
+    said = str(explain(refusal(code, words.format(key=key), "PutObject")))
     assert key in said
-    assert words in said
+    assert "aws kms enable-key" in said
+    assert "lacks this permission" not in said
+    soon = str(explain(refusal("KMS.KMSInvalidStateException", f"{key} is pending deletion.", "PutObject")))
+    assert "aws kms cancel-key-deletion" in soon
