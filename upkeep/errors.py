@@ -100,16 +100,16 @@ def _explain_aws(error: Exception) -> str:
 
 
 def _about_key(message: str) -> str:
-    """What to do about a key that cannot be used; services differ in the code, and all pass on KMS's words."""
+    """What to do about a key that cannot be used; each service has its code, all pass on KMS's words."""
     if re.search(r":key/\S+ is disabled", message):
         return (
-            " The stack's key was switched off: nothing can be read or stored, and what serves serves on. Switch "
-            "it on again (`aws kms enable-key --key-id ARN`); what waits in the queues is then worked off."
+            " The stack's key was switched off: nothing can be read or stored, and what serves serves on. "
+            "Switch it on again (`aws kms enable-key --key-id ARN`); what waits in the queues is then worked off."
         )
     if re.search(r":key/\S+ is pending deletion", message):
         return (
-            " The stack's key is about to be deleted, and with it all that is stored. Take that back (`aws kms "
-            "cancel-key-deletion --key-id ARN`, then `aws kms enable-key --key-id ARN`)."
+            " The stack's key is about to be deleted, and with it all that is stored. Take that back (`aws "
+            "kms cancel-key-deletion --key-id ARN`, then `aws kms enable-key --key-id ARN`)."
         )
     return ""
 
