@@ -82,7 +82,7 @@ svg text.key,svg text.name{fill:var(--ink)}
 footer{margin-top:3rem;padding-top:.6rem;border-top:1px solid var(--line);color:var(--soft);font-size:.85rem}
 @media print{body{max-width:none;padding:0;font-size:10.5pt}nav{display:none}
 .figures{display:block}.figures figure{display:inline-block;width:47%;vertical-align:top;margin-right:2%}
-figure,tr,.verdict,.facts div{break-inside:avoid}h2,h3,p.soft{break-after:avoid}.wide{overflow:visible}
+figure,tr,.verdict,.facts div{break-inside:avoid}h2,h3{break-after:avoid}.wide{overflow:visible}
 *{print-color-adjust:exact;-webkit-print-color-adjust:exact}}
 """
 _SHADES = "".join(f".h{i}{{background:rgb(var(--heat)/{i * 0.06:.2f})}}" for i in range(11))
