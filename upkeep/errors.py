@@ -104,7 +104,7 @@ def _about_key(message: str) -> str:
     if re.search(r":key/\S+ is disabled", message):
         return (
             " The stack's key was switched off: nothing can be read or stored, and what serves serves on. "
-            "Switch it on again (`aws kms enable-key --key-id ARN`); what waits in the queues is then worked off."
+            "Switch it on again (`aws kms enable-key --key-id ARN`); then what waits in queues is worked off."
         )
     if re.search(r":key/\S+ is pending deletion", message):
         return (

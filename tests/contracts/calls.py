@@ -37,7 +37,9 @@ def reached(handler: str) -> set[str]:
     for module in _modules(handler):
         for unit in _units(module):
             units.setdefault(unit.name, []).append(unit)
-    waiting, seen, called = ["handler", "<module>"], set(), set()
+    waiting = ["handler", "<module>"]
+    seen: set[str] = set()
+    called: set[str] = set()
     while waiting:
         name = waiting.pop()
         if name in seen:
