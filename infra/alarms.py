@@ -101,7 +101,7 @@ ROLLOUT_KINDS = ("5xx", "latency", "quality", "stop")
 
 
 def rollout_alarms(endpoint: str, prefix: str, spec: ModelSpec) -> list[Alarm]:
-    """Alarms that SageMaker watches while a new version takes over: one bad minute takes it back.
+    """Alarms that SageMaker watches while a new version takes over: a bad minute takes it back, or two slow.
 
     Nobody is told of them: the release that they end tells people, with their names.
     https://docs.aws.amazon.com/sagemaker/latest/dg/deployment-guardrails-configuration.html
@@ -135,6 +135,8 @@ def rollout_alarms(endpoint: str, prefix: str, spec: ModelSpec) -> list[Alarm]:
             metric="ModelLatency",
             statistic="p99",
             threshold=watch.max_latency_milliseconds * MICROSECONDS_PER_MILLISECOND,
+            # Of few requests the slowest is the p99: one slow minute is an accident, a second one is not.
+            periods=2,
             **about,
             **shared,
         ),

@@ -233,11 +233,17 @@ def test_every_rollout_is_watched_by_our_alarms_and_those_of_the_spec() -> None:
     assert len(ROLLOUT_KINDS) + MOST_ROLLBACK_ALARMS <= MOST_ALARMS
 
 
-def test_the_alarms_of_a_rollout_ring_after_one_bad_minute_and_are_declared_under_these_names() -> None:
+def test_the_alarms_of_a_rollout_ring_after_a_bad_minute_or_two_slow_ones() -> None:
     declared = {a["name"]: a for a in standard().of("MetricAlarm")}
     for kind in ROLLOUT_KINDS:
         alarm = declared[rollout_alarm("upkeep-test-flights", kind)]
-        assert (alarm["period"], alarm["evaluationPeriods"]) == (60, 1)
+        # One cold worker makes a minute slow, and is no reason to take a release back.
+        periods = 2 if kind == "latency" else 1
+        assert (alarm["period"], alarm["evaluationPeriods"], alarm["datapointsToAlarm"]) == (
+            60,
+            periods,
+            periods,
+        )
     # Set by hand it stays as it was set; the others are quiet without data.
     missing = {
         kind: declared[f"upkeep-test-flights-rollout-{kind}"]["treatMissingData"] for kind in ROLLOUT_KINDS
