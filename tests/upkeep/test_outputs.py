@@ -2,6 +2,7 @@ import json
 
 import pytest
 
+from sandbox.deployer import kept
 from tests.upkeep.fakes import RAW, stack_outputs
 from upkeep import outputs
 from upkeep.errors import UpkeepError
@@ -63,6 +64,15 @@ def test_outputs_come_from_the_stack_resource_of_a_checkpoint(tmp_path):
 
 def test_no_checkpoint_means_no_outputs(tmp_path):
     assert outputs.from_checkpoint(tmp_path / "none.json") == {}
+
+
+@pytest.mark.parametrize("spoil", [lambda path: path.unlink(), lambda path: path.write_text("{")])
+def test_a_lost_or_torn_checkpoint_is_read_from_its_copy(tmp_path, spoil):
+    path = tmp_path / "sandbox.json"
+    stack = {"type": "pulumi:pulumi:Stack", "outputs": RAW}
+    kept.save(path, {"version": 3, "deployment": {"resources": [stack]}})
+    spoil(path)
+    assert outputs.from_checkpoint(path) == RAW
 
 
 def test_a_damaged_checkpoint_is_named(tmp_path):
