@@ -73,10 +73,11 @@ class DemoView:
         """Say what a new version has to do."""
         gate = spec.gate
         least = "" if gate.minimum is None else f" and reach {gate.minimum:g}"
-        gain = f"beat the one that serves by {gate.minimum_gain:g} in {gate.metric}"
+        gain = f"beat the one that serves by more than {gate.minimum_gain:g} in {gate.metric}"
+        sure = f"more than chance explains ({gate.confidence:.0%} sure, by the {gate.block})"
         share = f"{spec.training.holdout_share:.0%}"
         both = f"both scored on the newest {share} of all flights, which neither was fitted on"
-        self._line("Gate", Text(f"to serve, a new version must {gain}{least}, {both}"))
+        self._line("Gate", Text(f"to serve, a new version must {gain}, {sure},{least}; {both}"))
         self._out.print()
 
     def pushed(self, push: Push) -> None:
