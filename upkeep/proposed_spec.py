@@ -26,7 +26,7 @@ def text(learned: Learned, paths: Sequence[Path]) -> str:
     lines = [
         f"# Proposed by `upkeep contract learn` from {learned.rows:,} rows of {_line(names)}.",
         f"# Save it as models/{spec['name']}/model.yaml after looking at what has a comment; every key",
-        "# is explained in models/sections.py. Ranges leave a margin around what was seen; set what you know.",
+        "# is explained in models/sections.py. Ranges leave a margin; set the limits you know.",
     ]
     for key in ("task", "target", "time_column"):
         lines += _commented("", learned.notes.get(key, ""), {key: spec[key]})
