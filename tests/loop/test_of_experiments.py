@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import time
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -72,6 +73,8 @@ def test_an_experiment_from_its_start_to_its_end(
     started = operator.json("experiment", "start", str(another["number"]), "--weight", str(SHARE))
     assert (started["state"], started["treatment_version"]) == ("running", another["version"])
 
+    # Captures tell whole seconds: those of the second in which it began may be older than the experiment.
+    time.sleep(2)
     with month(3).open() as file:
         rows = list(csv.DictReader(file))[: REQUESTS * 20 : 20]
     order = [name for name in rows[0] if name not in ("late", "departure")]
