@@ -24,7 +24,7 @@ from inference.release.actions import (
 )
 from inference.release.sample import problem_of_answers
 from inference.release.tools import Tools, is_passing, said
-from inference.release.world import APPROVED, FAILED, Observation
+from inference.release.world import APPROVED, FAILED, LIVE, Observation
 from training.registry import passport
 from training.registry.metadata import value as metadata_value
 from training.words import description
@@ -113,12 +113,25 @@ def mark(tools: Tools, action: Mark) -> None:
         facts[_REASON] = metadata_value(action.reason)
     if action.config:
         facts["endpoint_config"] = action.config
+    if action.release == LIVE:
+        facts |= _image_facts(tools)
     rejected = {"ModelApprovalStatus": "Rejected", "ApprovalDescription": description(action.reason)}
     tools.sagemaker.update_model_package(
         ModelPackageArn=action.package_arn,
         CustomerMetadataProperties=facts,
         **(rejected if action.reject else {}),
     )
+
+
+def _image_facts(tools: Tools) -> dict[str, str]:
+    """The digest of the image that really serves: a tag may mean another image tomorrow.
+
+    https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_DeployedImage.html
+    """
+    endpoint = tools.sagemaker.describe_endpoint(EndpointName=tools.plan.base)
+    images = [image for v in endpoint.get("ProductionVariants", []) for image in v.get("DeployedImages", [])]
+    digests = {str(image.get("ResolvedImage", "")).partition("@")[2] for image in images} - {""}
+    return {"image_digest": ",".join(sorted(digests))} if digests else {}
 
 
 def update_endpoint(tools: Tools, action: Update) -> None:

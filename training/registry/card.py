@@ -224,6 +224,7 @@ def _provenance(subject: Subject) -> list[str]:
     named = {
         "Champion's run": "champion_run_id",
         "Image": "image",
+        "Image as served": "image_digest",
         "Artifact": "model_data_url",
         "Artifact SHA-256": "artifact_sha256",
         "Model digest": "model_digest",

@@ -117,7 +117,8 @@ class SageMaker:
                 elif not self.silent:
                     self.endpoint["FailureReason"] = "alarms are in state ALARM"
                 self._touch()
-        return dict(self.endpoint)
+        image = {"ResolvedImage": "repository@sha256:0123"}
+        return {**self.endpoint, "ProductionVariants": [{"DeployedImages": [image]}]}
 
     def update_endpoint(self, **asked: Any) -> dict[str, Any]:
         self._may("UpdateEndpoint")

@@ -93,6 +93,7 @@ def test_an_approved_version_serves_is_marked_written_down_and_told(world, capsy
     assert (end["do"], end["outcome"]) == ("done", "live")
     assert world.facts(arn)["release"] == "live"
     assert world.facts(arn)["endpoint_config"] == world.serving
+    assert world.facts(arn)["image_digest"] == "sha256:0123"
     record = world.ledger.rollout("toy")
     assert (record.owner, record.config, record.serving_package) == ("", world.serving, arn)
     assert (record.previous_config, record.previous_package) == (SEED_CONFIG, "")
