@@ -22,7 +22,7 @@ _TASKS = {
     "multiclass": "The answer is a class, and the probability of each.",
     "regression": "The answer is a number.",
 }
-_OF_PACKAGE = ("approver", "approved_at", "approval_comment")
+_OF_PACKAGE = ("approver", "approved_at", "approval_comment", "image_digest")
 _RELEASES = {
     "live": "serves",
     "superseded": "has served",
@@ -249,12 +249,7 @@ def _provenance(subject: Subject) -> list[str]:
 def _limits(subject: Subject) -> list[str]:
     """What the numbers above do not say, as far as it is known of this version."""
     evaluation = subject.evaluation
-    lines = [
-        (
-            "- The numbers are of the newest rows of its data; the world may have changed since. "
-            "The monitoring of the endpoint compares what comes in with what it was fitted on."
-        )
-    ]
+    lines = ["- The numbers are of the newest rows of its data; the world may have changed since."]
     if not subject.compared:
         lines.append("- It was compared with no other model.")
     if note := fact(evaluation, "note"):

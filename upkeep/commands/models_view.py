@@ -25,7 +25,8 @@ _DATA = (
 )  # fmt: skip
 _DIGESTS = (
     ("model", "model_digest"), ("artefact", "artifact_sha256"), ("passport", "passport_sha256"),
-    ("manifest", "manifest_sha256"), ("decision", "decision_sha256"), ("image", "image"), ("as served", "image_digest"),
+    ("manifest", "manifest_sha256"), ("decision", "decision_sha256"), ("image", "image"),
+    ("as served", "image_digest"),
 )  # fmt: skip
 
 
