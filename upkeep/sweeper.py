@@ -35,14 +35,20 @@ class Sweeper:
         self.logs = client(self.session, "logs", self.outputs.region)
 
     def attempt(self, noun: str, call: Callable[..., Any], **arguments: Any) -> bool:
-        """Make a deleting call; False when there was nothing to delete any more."""
+        """Make a deleting call and count it; False when there was nothing to delete any more."""
+        if not self.unless_gone(call, **arguments):
+            return False
+        self.deleted[noun] += 1
+        return True
+
+    def unless_gone(self, call: Callable[..., Any], **arguments: Any) -> bool:
+        """Make a call; False when what it is about is gone."""
         try:
             call(**arguments)
         except self.sagemaker.exceptions.ClientError as error:
             if not is_gone(error):
                 raise
             return False
-        self.deleted[noun] += 1
         return True
 
     def pages(self, service: Any, operation: str, key: str, **arguments: Any) -> Iterator[dict[str, Any]]:

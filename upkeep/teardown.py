@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from training.ledger import rollouts
 from upkeep import outputs as stack_outputs
+from upkeep.context import client
 from upkeep.errors import is_gone
 from upkeep.logbook import ENDPOINT_GROUP
 from upkeep.outputs import ModelOutputs, StackOutputs
@@ -54,6 +56,7 @@ def sweep(
         _delete_packages(sweeper, model)
         serving = _serving(sweeper, model)
         _delete_releases(sweeper, model, keep=serving)
+        _forget_rollout(sweeper, model)
     _tell(sweeper)
     return sweeper.deleted
 
@@ -136,6 +139,16 @@ def _delete_packages(sweeper: Sweeper, model: ModelOutputs) -> None:
     for item in list(found):
         sweeper.attempt(
             "model version", sweeper.sagemaker.delete_model_package, ModelPackageName=item["ModelPackageArn"]
+        )
+
+
+def _forget_rollout(sweeper: Sweeper, model: ModelOutputs) -> None:
+    """Delete the record of what served: it is no way back for an endpoint that is made anew."""
+    if sweeper.outputs.ledger_table:
+        sweeper.unless_gone(
+            client(sweeper.session, "dynamodb", sweeper.outputs.region).delete_item,
+            TableName=sweeper.outputs.ledger_table,
+            Key={"pk": {"S": model.name}, "sk": {"S": rollouts.SORT_KEY}},
         )
 
 

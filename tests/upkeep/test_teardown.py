@@ -68,6 +68,7 @@ class Account:
                 **changes,
             }
         )
+        self.dynamodb = FakeClient(delete_item=answering({}))
         self.states = FakeClient(list_executions=self.list_executions, stop_execution=self.stop_execution)
         self.logs = FakeClient(
             delete_log_group=self.delete_group,
@@ -78,7 +79,8 @@ class Account:
         )
 
     def client(self, service, **_options):
-        return {"sagemaker": self.sagemaker, "stepfunctions": self.states, "logs": self.logs}[service]
+        clients = {"sagemaker": self.sagemaker, "stepfunctions": self.states, "logs": self.logs}
+        return {**clients, "dynamodb": self.dynamodb}[service]
 
     def list_executions(self, stateMachineArn, statusFilter):
         assert statusFilter == "RUNNING"
@@ -260,3 +262,12 @@ def test_a_stack_declares_the_models_of_its_file_or_those_of_the_schema(tmp_path
     (tmp_path / "Pulumi.prod.yaml").write_text("")
     assert teardown.declared_models(tmp_path, "dev") == ["trains"]
     assert teardown.declared_models(tmp_path, "prod") == ["flights"]
+
+
+def test_what_served_is_no_way_back_for_an_endpoint_that_is_made_anew():
+    account = Account()
+    swept(account, outputs=stack_outputs(ledger_table="ledger"))
+    key = {"pk": {"S": "flights"}, "sk": {"S": "rollout"}}
+    assert account.dynamodb.asked("delete_item") == [{"TableName": "ledger", "Key": key}]
+    account.dynamodb.answers["delete_item"] = raising(missing("table"))
+    swept(account, outputs=stack_outputs(ledger_table="ledger"))
