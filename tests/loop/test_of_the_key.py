@@ -42,8 +42,8 @@ def _answer(operator: Operator) -> float:
 def _training(operator: Operator, run_id: str) -> Any:
     name = f"{operator.flights['endpoint']}-{run_id}"
     sagemaker = operator.client("sagemaker")
-    known = [job["TrainingJobName"] for job in sagemaker.list_training_jobs()["TrainingJobSummaries"]]
-    return sagemaker.describe_training_job(TrainingJobName=name) if name in known else None
+    known = sagemaker.list_training_jobs(NameContains=name)["TrainingJobSummaries"]
+    return sagemaker.describe_training_job(TrainingJobName=name) if known else None
 
 
 def test_without_its_key_the_stack_serves_on_and_says_why_it_trains_nothing_and_then_catches_up(
