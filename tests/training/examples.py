@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import json
 import random
@@ -99,13 +100,14 @@ def pack(folder: Path, archive: Path) -> Path:
 
 
 def tar_bytes(files: dict[str, bytes]) -> bytes:
+    """A tar.gz with these files: the same bytes whenever it is made, as those of a job are."""
     buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w:gz") as tar:
-        for name, content in files.items():
+    with tarfile.open(fileobj=buffer, mode="w") as tar:
+        for name, body in files.items():
             member = tarfile.TarInfo(name)
-            member.size = len(content)
-            tar.addfile(member, io.BytesIO(content))
-    return buffer.getvalue()
+            member.size = len(body)
+            tar.addfile(member, io.BytesIO(body))
+    return gzip.compress(buffer.getvalue(), mtime=0)
 
 
 def evaluation(path: str | Path) -> dict[str, Any]:
